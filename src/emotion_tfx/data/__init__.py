@@ -1,0 +1,21 @@
+"""The corpus: finding it, fetching it, reading and checking it, dividing it into clean splits."""
+
+from __future__ import annotations
+
+from emotion_tfx.data.find import Corpus, find_corpus, sample_corpus
+from emotion_tfx.data.prepare import DataReport, Extra, FileReport, prepare, text_key
+from emotion_tfx.data.read import Row, check_classes, read_csv
+
+__all__ = [
+    "Corpus",
+    "DataReport",
+    "Extra",
+    "FileReport",
+    "Row",
+    "check_classes",
+    "find_corpus",
+    "prepare",
+    "read_csv",
+    "sample_corpus",
+    "text_key",
+]

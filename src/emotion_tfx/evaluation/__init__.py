@@ -1,0 +1,31 @@
+"""How good a model is, told from its predictions: figures, gates, a report and a model card.
+
+This room knows numpy arrays, not models: who evaluates brings :class:`Predictions`. Importing it
+is cheap; scikit-learn, matplotlib and Jinja are loaded by the functions that need them.
+"""
+
+from emotion_tfx.evaluation.card import write_model_card
+from emotion_tfx.evaluation.gates import Verdict, check_gates
+from emotion_tfx.evaluation.metrics import (
+    Metrics,
+    Predictions,
+    compute_metrics,
+    present_class_macro_f1,
+)
+from emotion_tfx.evaluation.report import write_report
+from emotion_tfx.evaluation.run import EvaluatedRun
+from emotion_tfx.evaluation.slices import SliceMetrics, slice_metrics
+
+__all__ = [
+    "EvaluatedRun",
+    "Metrics",
+    "Predictions",
+    "SliceMetrics",
+    "Verdict",
+    "check_gates",
+    "compute_metrics",
+    "present_class_macro_f1",
+    "slice_metrics",
+    "write_model_card",
+    "write_report",
+]

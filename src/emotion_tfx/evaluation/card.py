@@ -1,0 +1,57 @@
+"""The model card: what a model is for, what it is worth and where it fails, made from its figures.
+
+The sections follow Mitchell et al., "Model Cards for Model Reporting", FAT* 2019; the front matter
+is that of the Hugging Face hub, ``model-index`` included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from emotion_tfx.evaluation.files import write_atomically
+from emotion_tfx.evaluation.run import EvaluatedRun, flatten, frequent_confusions
+from emotion_tfx.evaluation.templates import render
+from emotion_tfx.labels import LABELS
+
+# Facts with a place of their own in the card.
+_PLACED = {"model licence", "corpus", "corpus source", "corpus licence"}
+
+
+def write_model_card(
+    path: Path, run: EvaluatedRun, *, name: str = "emotion-tfx", limits: Sequence[str] = ()
+) -> Path:
+    """Write the model card of a run as Markdown with YAML front matter. It holds no texts.
+
+    Args:
+        path: The file to write, ``README.md`` where a model hub is to show it.
+        run: Its facts name the data and the licences (see :class:`EvaluatedRun`).
+        name: The model's name.
+        limits: Further known limits, a sentence each.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        UserError: There are no rows to report, or ``path`` cannot be written to.
+    """
+    measured = [each for each in run.slices if each.accuracy is not None]
+    card = render(
+        "model_card.md.j2",
+        name=name,
+        labels=LABELS,
+        metrics=run.metrics,
+        slices=run.slices,
+        verdict=run.verdict,
+        facts=run.facts,
+        details=[(key, value) for key, value in flatten(run.facts) if key not in _PLACED],
+        corpus=str(run.facts.get("corpus") or run.data_report.get("corpus") or "not stated"),
+        counts=run.label_counts,
+        sources=run.source_counts.get("train", {}),
+        confusions=frequent_confusions(run.metrics),
+        weakest=min(run.metrics.classes, key=lambda each: (not each.support, each.f1)),
+        hardest=min(measured, key=lambda each: each.accuracy or 0.0, default=None),
+        limits=limits,
+    )
+    write_atomically(path, card.encode("utf-8", errors="replace"))
+    return path

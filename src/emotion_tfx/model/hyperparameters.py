@@ -1,0 +1,79 @@
+"""The hyperparameters of the network and of its training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from emotion_tfx.errors import UserError
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """What the Tuner searches and the Trainer uses.
+
+    Attributes:
+        units: Width of each direction of the recurrent layer.
+        word_dimensions: Size of the vector of a word; GloVe's own where it is 50.
+        stem_dimensions: Size of the vector of a stem.
+        subword_dimensions: Size of the vector of a hashed sub-word.
+        dense_units: Width of the layer before the output.
+        dropout: Share of the inputs of the recurrent and the dense layer dropped in training.
+        word_dropout: Share of the words hidden in training, so that their sub-words and their
+            neighbours learn to speak for them.
+        learning_rate: Peak of the schedule.
+        weight_decay: Decoupled weight decay (AdamW).
+        label_smoothing: Share of the target spread over all classes.
+        batch_size: Texts a step.
+        epochs: Passes over the training texts.
+        max_examples: Training ends after so many texts at the latest, counted over all passes.
+    """
+
+    units: int = 96
+    word_dimensions: int = 50
+    stem_dimensions: int = 50
+    subword_dimensions: int = 32
+    dense_units: int = 64
+    dropout: float = 0.35
+    word_dropout: float = 0.05
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-3
+    label_smoothing: float = 0.05
+    batch_size: int = 128
+    epochs: int = 8
+    max_examples: int = 1_200_000
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Hyperparameters:
+        """Takes the values it knows; the others keep their defaults."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})
+
+    @classmethod
+    def load(cls, path: Path) -> Hyperparameters:
+        """Reads what :meth:`save` or the Tuner wrote.
+
+        Raises:
+            UserError: The file is not what either writes.
+        """
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            return cls.from_dict(values.get("values", values))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise UserError(
+                "These are no stored hyperparameters",
+                "Delete the file to use the defaults, or run `emotion tune` to make it anew.",
+                path=path,
+            ) from error
+
+    def save(self, path: Path) -> None:
+        """Writes the values as JSON."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+    def to_dict(self) -> dict[str, Any]:
+        """All values by name."""
+        return asdict(self)

@@ -1,0 +1,243 @@
+"""Training the network, with a progress bar, and keeping its best state."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from emotion_tfx.features.vocabulary import Vocabulary
+from emotion_tfx.labels import LABELS
+from emotion_tfx.model.dataset import Dataset
+from emotion_tfx.model.hyperparameters import Hyperparameters
+from emotion_tfx.model.optimizer import LazyAdam
+from emotion_tfx.model.network import EmotionNetwork, initialise_embeddings
+
+_EVALUATION_BATCH = 512
+_WARM_UP_SHARE = 0.05
+_GRADIENT_NORM = 1.0
+#: The average looks back over about so many steps, or that share of all steps if it is less.
+_AVERAGED_STEPS, _AVERAGED_SHARE = 300.0, 0.1
+_AVERAGED_EVERY = 10
+
+#: Called after each step with the texts seen so far and the texts to be seen in all.
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training texts: what the training curves show."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    val_macro_f1: float
+    learning_rate: float
+    examples_per_second: float
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A network with the weights of its best epoch.
+
+    Attributes:
+        network: The network.
+        history: One dictionary an epoch, with the fields of :class:`Epoch`.
+        validation_logits: float32 [N, 6] on the validation texts, in their order.
+    """
+
+    network: EmotionNetwork
+    history: list[dict[str, float]]
+    validation_logits: np.ndarray
+
+
+def train(
+    dataset: Dataset,
+    validation: Dataset,
+    vocabulary: Vocabulary,
+    hyperparameters: Hyperparameters,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> TrainedNetwork:
+    """Trains a network and returns it with the weights that were best on validation.
+
+    Best is the mean of accuracy and macro-F1. The weights judged and returned are the exponential
+    moving average of those trained (Polyak, Juditsky, SIAM J. Control Optim. 30(4), 1992).
+
+    Args:
+        dataset: Texts to learn from.
+        validation: Texts to choose the epoch by.
+        vocabulary: What the ids mean.
+        hyperparameters: Sizes and rates.
+        seed: Of weights, order and dropout.
+        progress: Told after each step.
+    """
+    keras.utils.set_random_seed(seed)
+    generator = np.random.default_rng(seed)
+    network, averaged = (_build(dataset, vocabulary, hyperparameters) for _ in range(2))
+    initialise_embeddings(network, vocabulary)
+
+    epochs = planned_epochs(len(dataset), hyperparameters)
+    total = epochs * len(dataset)
+    trainer = _Trainer(network, hyperparameters, math.ceil(total / hyperparameters.batch_size))
+    history: list[dict[str, float]] = []
+    best_score, best_weights, best_logits = -1.0, [], np.empty(0)
+    seen = 0
+    for epoch in range(1, epochs + 1):
+        started = time.perf_counter()
+        for rows in dataset.batches(hyperparameters.batch_size, generator):
+            trainer.step(dataset, rows)
+            seen += len(rows)
+            if progress:
+                progress(seen, total)
+        speed = len(dataset) / (time.perf_counter() - started)
+        weights = trainer.averaged_weights()
+        averaged.set_weights(weights)
+        logits = predict_logits(averaged, validation)
+        measured = trainer.epoch(epoch, logits, validation, speed)
+        history.append(asdict(measured))
+        score = measured.val_accuracy + measured.val_macro_f1
+        if score > best_score:
+            best_score, best_weights, best_logits = score, weights, logits
+    averaged.set_weights(best_weights)
+    return TrainedNetwork(averaged, history, best_logits)
+
+
+def _build(
+    dataset: Dataset, vocabulary: Vocabulary, hyperparameters: Hyperparameters
+) -> EmotionNetwork:
+    network = EmotionNetwork(hyperparameters, vocabulary, dataset.features)
+    network(_tensors(dataset.inputs(np.arange(1))))
+    return network
+
+
+def planned_epochs(examples: int, hyperparameters: Hyperparameters) -> int:
+    """Passes over the data: as set, fewer on a large corpus, at least two."""
+    affordable = hyperparameters.max_examples // max(examples, 1)
+    return max(2, min(hyperparameters.epochs, affordable))
+
+
+def predict_logits(network: EmotionNetwork, dataset: Dataset) -> np.ndarray:
+    """The network's logits, float32 [N, 6], in the order of the texts."""
+    logits = np.zeros((len(dataset), len(LABELS)), np.float32)
+    call = tf.function(network, reduce_retracing=True)
+    for rows in dataset.batches(_EVALUATION_BATCH, generator=None):
+        logits[rows] = call(_tensors(dataset.inputs(rows))).numpy()
+    return logits
+
+
+class WeightAverage:
+    """The exponential moving average of a network's weights, updated every few steps."""
+
+    def __init__(self, network: EmotionNetwork, steps: int) -> None:
+        self._variables = network.weights
+        # ``numpy()`` may show the variable's own memory; the averages need their own.
+        self._averages = [np.array(variable.numpy()) for variable in self._variables]
+        self._span = min(_AVERAGED_STEPS, max(steps * _AVERAGED_SHARE, 1.0))
+        self._steps = 0
+
+    def update(self) -> None:
+        """To be called after each step."""
+        self._steps += 1
+        if self._steps % _AVERAGED_EVERY:
+            return
+        share = 1.0 - math.exp(-_AVERAGED_EVERY / self._span)
+        for average, variable in zip(self._averages, self._variables, strict=True):
+            average += share * (variable.numpy() - average)
+
+    def weights(self) -> list[np.ndarray]:
+        """The averages, in the order of the network's weights."""
+        return [average.copy() for average in self._averages]
+
+
+class _Trainer:
+    """Optimisers, step function, averaged weights and the running figures of an epoch."""
+
+    def __init__(
+        self, network: EmotionNetwork, hyperparameters: Hyperparameters, steps: int
+    ) -> None:
+        self._network = network
+        warm_up = int(steps * _WARM_UP_SHARE)
+        self._schedule = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0,
+            decay_steps=max(steps - warm_up, 1),
+            warmup_target=hyperparameters.learning_rate,
+            warmup_steps=warm_up,
+            alpha=0.01,
+        )
+        tables = [layer.embeddings for layer in network.embeddings.values()]
+        self._tables = [table.value for table in tables]
+        ids = {id(table) for table in tables}
+        self._others = [v for v in network.trainable_variables if id(v) not in ids]
+        self._lazy_adam = LazyAdam(self._tables)
+        self._optimizer = keras.optimizers.AdamW(
+            self._schedule,
+            weight_decay=hyperparameters.weight_decay,
+        )
+        self._optimizer.build(self._others)
+        self._loss = keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=hyperparameters.label_smoothing
+        )
+        self._mean_loss = keras.metrics.Mean()
+        self._accuracy = keras.metrics.SparseCategoricalAccuracy()
+        self._step = tf.function(self._train_step, reduce_retracing=True)
+        self._average = WeightAverage(network, steps)
+
+    def step(self, dataset: Dataset, rows: np.ndarray) -> None:
+        self._step(
+            _tensors(dataset.inputs(rows)),
+            tf.constant(dataset.labels[rows]),
+            tf.constant(dataset.weights[rows]),
+        )
+        self._average.update()
+
+    def _train_step(
+        self, inputs: dict[str, tf.Tensor], labels: tf.Tensor, weights: tf.Tensor
+    ) -> None:
+        with tf.GradientTape() as tape:
+            logits = self._network(inputs, training=True)
+            loss = self._loss(tf.one_hot(labels, len(LABELS)), logits, sample_weight=weights)
+        variables = self._tables + [variable.value for variable in self._others]
+        gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, variables), _GRADIENT_NORM)
+        step = tf.cast(self._optimizer.iterations.value, tf.float32)
+        tables = len(self._tables)
+        self._lazy_adam.apply(gradients[:tables], self._schedule(step), step + 1.0)
+        self._optimizer.apply(gradients[tables:], self._others)
+        self._mean_loss.update_state(loss)
+        self._accuracy.update_state(labels, logits)
+
+    def averaged_weights(self) -> list[np.ndarray]:
+        return self._average.weights()
+
+    def epoch(
+        self, number: int, logits: np.ndarray, validation: Dataset, speed: float
+    ) -> Epoch:
+        from sklearn.metrics import f1_score
+
+        predicted = logits.argmax(axis=1)
+        losses = self._loss(tf.one_hot(validation.labels, len(LABELS)), logits)
+        measured = Epoch(
+            epoch=number,
+            loss=float(self._mean_loss.result()),
+            accuracy=float(self._accuracy.result()),
+            val_loss=float(losses),
+            val_accuracy=float(np.mean(predicted == validation.labels)),
+            val_macro_f1=float(f1_score(validation.labels, predicted, average="macro")),
+            learning_rate=float(self._schedule(self._optimizer.iterations)),
+            examples_per_second=speed,
+        )
+        self._mean_loss.reset_state()
+        self._accuracy.reset_state()
+        return measured
+
+
+def _tensors(inputs: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:
+    return {name: tf.constant(values) for name, values in inputs.items()}

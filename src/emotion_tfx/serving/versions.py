@@ -1,0 +1,320 @@
+"""Which version of a model serves: watching its folder, loading, taking over, draining.
+
+The rules are TensorFlow Serving's: ``base/<number>/`` is a version once it holds
+``saved_model.pb``; the newest one serves; a new one is loaded and warmed while the old one still
+answers, and only then takes over; the old one finishes its requests before it goes. Beyond them,
+a version that cannot be loaded counts as absent until its folder changes, so the next newest
+serves instead.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from .batching import Batcher
+from .metrics import ServingMetrics
+from .model import SAVED_MODEL_FILE, LoadedModel, load_model
+from .settings import Limits
+from .status import Code, ServingError
+
+logger = logging.getLogger(__name__)
+
+_MAX_VERSION = 2**63 - 1
+
+#: Names, sizes and times of a folder's files: changes when the folder does.
+_Fingerprint = frozenset[tuple[str, int, int]]
+
+
+class State(Enum):
+    """The life of a version, in TensorFlow Serving's words."""
+
+    START = "START"
+    LOADING = "LOADING"
+    AVAILABLE = "AVAILABLE"
+    UNLOADING = "UNLOADING"
+    END = "END"
+
+
+@dataclass(frozen=True)
+class VersionStatus:
+    """Where a version stands.
+
+    Attributes:
+        version: Its number.
+        state: Its state.
+        code: OK, or why it could not be loaded.
+        message: The same in words; empty when all is well.
+    """
+
+    version: int
+    state: State
+    code: Code = Code.OK
+    message: str = ""
+
+
+@dataclass(eq=False)
+class Servable:
+    """A loaded version with its queue.
+
+    Attributes:
+        model: The loaded model.
+        batcher: Its queue.
+        path: The folder it came from.
+        in_flight: Requests that hold it; it may only be unloaded at 0.
+    """
+
+    model: LoadedModel
+    batcher: Batcher
+    path: Path
+    in_flight: int = 0
+
+
+class VersionManager:
+    """Keeps the newest loadable version of one model serving.
+
+    A background thread does the watching and loading; everything else may be called from any
+    thread.
+
+    Args:
+        base: Folder with one numbered folder per version. It may come and go.
+        name: The model's name.
+        poll_seconds: Time between two looks at the folder.
+        limits: Bounds for each version's queue.
+        metrics: Where load attempts and runs are counted.
+        on_available: Called once in the background thread, when the first version serves.
+    """
+
+    def __init__(
+        self,
+        base: Path,
+        name: str,
+        *,
+        poll_seconds: float = 1.0,
+        limits: Limits | None = None,
+        metrics: ServingMetrics | None = None,
+        on_available: Callable[[], None] | None = None,
+    ) -> None:
+        self.name = name
+        self._base = base
+        self._poll_seconds = poll_seconds
+        self._limits = limits or Limits()
+        self._metrics = metrics or ServingMetrics()
+        self._on_available = on_available
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._current: Servable | None = None
+        self._draining: list[Servable] = []
+        self._statuses: dict[int, VersionStatus] = {}
+        self._failed: dict[Path, _Fingerprint] = {}
+        self._notice = ""
+        self._thread = threading.Thread(target=self._watch, name=f"{name}-versions", daemon=True)
+
+    def start(self) -> None:
+        """Starts watching, in the background."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stops watching, waits for the requests in flight, and unloads everything."""
+        self._stop.set()
+        self._thread.join()
+
+    @property
+    def ready(self) -> bool:
+        """Whether a version serves."""
+        return self._current is not None
+
+    @contextmanager
+    def serving(self, version: int | None = None) -> Iterator[Servable]:
+        """Holds the serving version for the time of a request.
+
+        Args:
+            version: The version asked for; None for whichever serves.
+
+        Yields:
+            The loaded version, which stays loaded until the block ends.
+
+        Raises:
+            ServingError: NOT_FOUND, that version does not serve.
+        """
+        with self._lock:
+            servable = self._current
+            if servable is None or version not in (None, servable.model.version):
+                raise not_found(self.name, version)
+            servable.in_flight += 1
+        try:
+            yield servable
+        finally:
+            with self._lock:
+                servable.in_flight -= 1
+
+    def statuses(self, version: int | None = None) -> list[VersionStatus]:
+        """Where the versions stand that this manager has dealt with, newest first.
+
+        Args:
+            version: Only this one.
+
+        Raises:
+            ServingError: NOT_FOUND, it has not dealt with that one, or with any.
+        """
+        with self._lock:
+            known = sorted(self._statuses.items(), reverse=True)
+        found = [status for number, status in known if version in (None, number)]
+        if not found:
+            what = "any versions" if version is None else f"version {version}"
+            raise ServingError(Code.NOT_FOUND, f"Could not find {what} of model {self.name}")
+        return found
+
+    # The background thread.
+
+    def _watch(self) -> None:
+        _import_tensorflow()
+        while not self._stop.is_set():
+            try:
+                self._poll()
+                self._unload_drained()
+            except Exception as error:
+                # Whatever happens to a folder, what serves goes on serving.
+                logger.error("Looking for versions failed: %s", type(error).__name__)
+            self._stop.wait(self._poll_seconds)
+        self._retire_current()
+        while self._draining:
+            self._unload_drained()
+            time.sleep(0.01)
+
+    def _poll(self) -> None:
+        """Looks at the folder once and acts on what it finds."""
+        try:
+            versions = _find_versions(self._base)
+        except OSError as error:
+            # The folder may be away for a moment, as on a network drive: keep what is loaded.
+            self._notify(f"Cannot read the model base {self._base}: {error.strerror}")
+            return
+        if not versions:
+            self._notify(
+                f"No versions of model {self.name} found under {self._base}; "
+                f"waiting for <number>/{SAVED_MODEL_FILE}"
+            )
+            self._retire_current()
+            return
+        self._notice = ""
+        for version, path in sorted(versions.items(), reverse=True):
+            if self._current is not None and self._current.path == path:
+                return
+            if self._load(version, path):
+                return
+
+    def _notify(self, notice: str) -> None:
+        """Logs a notice, once for as long as it holds."""
+        if notice != self._notice:
+            logger.warning(notice)
+        self._notice = notice
+
+    def _load(self, version: int, path: Path) -> bool:
+        """Loads a version and lets it take over; False if it cannot be loaded."""
+        fingerprint = _fingerprint(path)
+        if self._failed.get(path) == fingerprint:
+            return False
+        self._set_status(VersionStatus(version, State.START))
+        logger.info("Loading version %d of model %s", version, self.name)
+        self._set_status(VersionStatus(version, State.LOADING))
+        start = time.perf_counter()
+        try:
+            model = load_model(path, version)
+        except ServingError as error:
+            self._failed[path] = fingerprint
+            self._metrics.load_attempt_count.add(str(path), "fail")
+            self._set_status(VersionStatus(version, State.END, error.code, error.message))
+            logger.error("Version %d of model %s failed to load: %s", version, self.name, error)
+            return False
+        self._failed.pop(path, None)
+        microseconds = int((time.perf_counter() - start) * 1e6)
+        self._metrics.load_attempt_count.add(str(path), "success")
+        self._metrics.load_latency.add(str(path), amount=microseconds)
+        batcher = Batcher(model, self.name, self._limits, self._metrics)
+        self._take_over(Servable(model, batcher, path))
+        return True
+
+    def _take_over(self, servable: Servable) -> None:
+        old, version = self._current, servable.model.version
+        self._set_status(VersionStatus(version, State.AVAILABLE))
+        with self._lock:
+            self._current = servable
+        logger.info("Version %d of model %s is available", version, self.name)
+        if old is not None:
+            self._drain(old)
+        if self._on_available is not None:
+            announce, self._on_available = self._on_available, None
+            announce()
+
+    def _retire_current(self) -> None:
+        with self._lock:
+            old, self._current = self._current, None
+        if old is not None:
+            self._drain(old)
+
+    def _drain(self, servable: Servable) -> None:
+        """Sets a version aside that takes no more requests, until its last one is answered."""
+        self._set_status(VersionStatus(servable.model.version, State.UNLOADING))
+        self._draining.append(servable)
+
+    def _unload_drained(self) -> None:
+        for servable in [one for one in self._draining if one.in_flight == 0]:
+            self._draining.remove(servable)
+            servable.batcher.close()
+            servable.model.close()
+            version = servable.model.version
+            self._set_status(VersionStatus(version, State.END))
+            logger.info("Version %d of model %s is unloaded", version, self.name)
+            del servable
+            gc.collect()  # A graph's memory hangs in reference cycles.
+
+    def _set_status(self, status: VersionStatus) -> None:
+        with self._lock:
+            self._statuses[status.version] = status
+
+
+def not_found(model_name: str, version: int | None) -> ServingError:
+    """The error for a model or version that does not serve, in TensorFlow Serving's words."""
+    what = f"Latest({model_name})" if version is None else f"Specific({model_name}, {version})"
+    return ServingError(Code.NOT_FOUND, f"Servable not found for request: {what}")
+
+
+def _import_tensorflow() -> None:
+    """Imports TensorFlow and takes its objects out of the garbage collector's sight.
+
+    They never go away, and walking over them stops every thread for 0.2 s.
+    """
+    import tensorflow  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
+
+
+def _find_versions(base: Path) -> dict[int, Path]:
+    """The folders under ``base`` that are versions, by number."""
+    numbered = (
+        (int(path.name), path)
+        for path in sorted(base.iterdir())
+        if re.fullmatch(r"[0-9]+", path.name) and (path / SAVED_MODEL_FILE).is_file()
+    )
+    return {number: path for number, path in numbered if number <= _MAX_VERSION}
+
+
+def _fingerprint(path: Path) -> _Fingerprint:
+    found = set()
+    for file in path.rglob("*"):
+        try:
+            info = file.stat()
+        except OSError:  # Deleted since it was listed.
+            continue
+        found.add((str(file), info.st_size, info.st_mtime_ns))
+    return frozenset(found)

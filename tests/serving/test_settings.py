@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from emotion_tfx.errors import UserError
+from emotion_tfx.serving import ServerSettings
+
+
+def test_the_server_listens_on_loopback_at_tensorflow_servings_port():
+    settings = ServerSettings(Path("models"))
+    assert (settings.host, settings.rest_port, settings.model_name) == (
+        "127.0.0.1",
+        8501,
+        "emotion",
+    )
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a:b", "a b"])
+def test_a_name_that_cannot_stand_in_an_address_is_refused(name: str):
+    with pytest.raises(UserError, match="cannot be a model's name"):
+        ServerSettings(Path("models"), model_name=name)
