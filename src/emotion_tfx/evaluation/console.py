@@ -16,16 +16,15 @@ from emotion_tfx.labels import EMOTIONS, LABELS
 
 def print_metrics(console: Console, metrics: Metrics, *, verdict: Verdict | None = None) -> None:
     """Print the figures as compact tables, and the gate's verdict if there is one."""
-    parts = [
-        _headline(metrics),
-        _class_table(metrics),
-        _confusion_table(metrics),
-        _doubt_table(metrics),
-        _calibration_line(metrics),
-    ]
+    console.print(_headline(metrics))
+    for table in (_class_table(metrics), _confusion_table(metrics), _doubt_table(metrics)):
+        console.print()
+        console.print(table)
+    console.print()
+    console.print(_calibration_line(metrics))
     if verdict is not None:
-        parts.append(_verdict(verdict))
-    console.print(*parts, sep="\n\n", soft_wrap=True)
+        console.print()
+        console.print(_verdict(verdict))
 
 
 def _headline(metrics: Metrics) -> Text:
@@ -48,7 +47,7 @@ def _confusion_table(metrics: Metrics) -> Table:
     table = _table("true \\ predicted", *LABELS)
     for emotion, each, row in zip(EMOTIONS, metrics.classes, metrics.confusion, strict=True):
         cells = [
-            Text(f" {count:,} ", _shade(emotion.colour, count / max(each.support, 1)))
+            Text(f"{count:,}", _shade(emotion.colour, count / max(each.support, 1)))
             for count in row
         ]
         table.add_row(Text(each.label, emotion.colour), *cells)
@@ -99,5 +98,5 @@ def _shade(colour: str, share: float) -> Style:
     # By the root, so that the small shares, the mistakes, can be told from none.
     red, green, blue = (part * share**0.5 for part in Color.parse(colour).get_truecolor())
     luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
-    ink = Color.parse("black" if luminance > 127 else "white")
+    ink = Color.from_rgb(0, 0, 0) if luminance > 127 else Color.from_rgb(255, 255, 255)
     return Style(color=ink, bgcolor=Color.from_rgb(red, green, blue))

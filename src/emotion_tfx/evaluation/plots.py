@@ -207,7 +207,9 @@ def slice_bars(slices: Sequence[SliceMetrics], metrics: Metrics) -> Figure:
             1.01, position, f"{each.n:,}", va="center", color=_MUTED, fontsize=9, clip_on=False
         )
     axes.text(1.01, -1, "texts", va="center", color=_MUTED, fontsize=9)
-    axes.set_yticks(range(len(slices)), [each.name for each in slices], fontsize=9)
+    axes.set_yticks(
+        range(len(slices)), [_short(each.name) for each in slices], fontsize=9, parse_math=False
+    )
     axes.set_ylim(len(slices) - 0.4, -0.6)
     axes.set_xlim(0, 1)
     axes.set_xlabel("accuracy (dashed: all texts)")
@@ -260,8 +262,8 @@ def class_balance(counts: Mapping[str, Mapping[str, int]]) -> Figure:
                     fontsize=8,
                 )
         start += shares
-    names = [f"{name}\n{sum(part.values()):,}" for name, part in counts.items()]
-    axes.set_yticks(range(len(counts)), names, fontsize=9)
+    names = [f"{_short(name)}\n{sum(part.values()):,}" for name, part in counts.items()]
+    axes.set_yticks(range(len(counts)), names, fontsize=9, parse_math=False)
     axes.set_ylim(len(counts) - 0.5, -0.5)
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -320,9 +322,15 @@ def _lines(axes: Axes, history: Sequence[Mapping[str, Any]], names: Mapping[str,
             values = [entry.get(key, np.nan) for entry in history]
             axes.plot(epochs, values, dash, color=colour, marker="o", markersize=3, label=name)
     axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if axes.lines:
         axes.legend(frameon=False, labelcolor=_INK, fontsize=8.5)
+
+
+def _short(name: str) -> str:
+    """Return the name, cut where it would leave no room for the picture."""
+    return name if len(name) <= 30 else f"{name[:29]}…"
 
 
 def _tint(colour: str, strength: float) -> tuple[float, float, float]:

@@ -17,8 +17,9 @@ from emotion_tfx.model.hyperparameters import Hyperparameters
 class LSTM(keras.layers.Layer):
     """A long short-term memory over time-major inputs, run by one fused kernel.
 
-    TensorFlow's ``BlockLSTMV2`` is a core op for CPU and GPU: a loop over time steps in C++ rather
-    than in the graph, which is what makes single texts fast.
+    TensorFlow's ``BlockLSTM`` is a core op: a loop over time steps in C++ rather than in the graph,
+    which is what makes single texts fast. Its successor ``BlockLSTMV2`` orders the gates otherwise,
+    but its gradient on the CPU still takes them in the old order, and is wrong.
 
     Source: Hochreiter, Schmidhuber, Long Short-Term Memory, Neural Computation 9(8), 1997.
     """
@@ -30,14 +31,14 @@ class LSTM(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes the weights for inputs [time, N, features]."""
         features = int(input_shape[-1] or 0)
-        # Gates stand in the kernel's order: input, forget, cell, output.
+        # Gates stand in the kernel's order: input, cell, forget, output.
         self.kernel = self.add_weight(
             name="kernel", shape=(features, 4 * self.units), initializer="glorot_uniform"
         )
         self.recurrent_kernel = self.add_weight(
             name="recurrent_kernel", shape=(self.units, 4 * self.units), initializer="orthogonal"
         )
-        forget = np.repeat([0.0, 1.0, 0.0, 0.0], self.units)
+        forget = np.repeat([0.0, 0.0, 1.0, 0.0], self.units)
         self.bias = self.add_weight(
             name="bias",
             shape=(4 * self.units,),
@@ -52,7 +53,7 @@ class LSTM(keras.layers.Layer):
         weights = tf.concat(
             [tf.convert_to_tensor(self.kernel), tf.convert_to_tensor(self.recurrent_kernel)], axis=0
         )
-        return tf.raw_ops.BlockLSTMV2(
+        return tf.raw_ops.BlockLSTM(
             seq_len_max=tf.cast(shape[0], tf.int64),
             x=inputs,
             cs_prev=zeros,
@@ -62,7 +63,8 @@ class LSTM(keras.layers.Layer):
             wcf=unused,
             wco=unused,
             b=tf.convert_to_tensor(self.bias),
-            cell_clip=0.0,
+            forget_bias=0.0,  # part of ``b``
+            cell_clip=-1.0,  # off
             use_peephole=False,
         ).h
 

@@ -1,0 +1,233 @@
+"""``emotion``: everything from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from emotion_tfx.errors import UserError
+
+if TYPE_CHECKING:
+    from emotion_tfx.config import Settings
+    from emotion_tfx.pipeline.run import RunResult
+
+app = typer.Typer(
+    help="Which of six emotions a short English text expresses, how sure that is, and why.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Data = Annotated[
+    Optional[Path],
+    typer.Option(
+        "--data",
+        "-d",
+        help="A CSV with the columns text and label, or a folder of them (train.csv, "
+        "validation.csv and test.csv are kept as they are). Without it: the corpus in the "
+        "cache, the Kaggle corpus, or the bundled sample.",
+    ),
+]
+Extras = Annotated[
+    Optional[list[str]],
+    typer.Option("--extra", help="Further texts for training only: FILE or FILE=WEIGHT."),
+]
+Output = Annotated[
+    Optional[Path], typer.Option("--output", "-o", help="Folder for all that a run writes.")
+]
+BeamRunner = Annotated[
+    Optional[str], typer.Option(help="Beam engine, such as FlinkRunner or DataflowRunner.")
+]
+BeamArgs = Annotated[
+    Optional[list[str]], typer.Option("--beam-arg", help="An option of the Beam engine.")
+]
+Model = Annotated[
+    Optional[Path],
+    typer.Option(
+        "--model",
+        help="A model's folder, or a folder of versions. Without it: the newest model pushed "
+        "from real data, or else the shipped one.",
+    ),
+]
+
+
+@app.command()
+def train(
+    data: Data = None,
+    extra: Extras = None,
+    output: Output = None,
+    beam_runner: BeamRunner = None,
+    beam_arg: BeamArgs = None,
+) -> None:
+    """Run the pipeline: check the data, train, evaluate, and push the model if it is good."""
+    _train(_settings(output, beam_runner, beam_arg), data, extra)
+
+
+@app.command()
+def tune(
+    data: Data = None,
+    trials: Annotated[int, typer.Option(min=1, help="Trainings to search with.")] = 10,
+    extra: Extras = None,
+    output: Output = None,
+) -> None:
+    """Search the hyperparameters, train with the best, and keep them for the runs to come."""
+    _train(_settings(output), data, extra, trials=trials)
+
+
+@app.command()
+def run(data: Data = None, extra: Extras = None, output: Output = None) -> None:
+    """Train, then serve what was pushed (or what was in service before)."""
+    settings = _settings(output)
+    result = _train(settings, data, extra)
+    if result.version is None:
+        raise UserError(
+            "No model was good enough to be pushed, so there is nothing to serve",
+            "Look at the report, or serve the shipped model with `emotion serve`.",
+        )
+    # A fresh process: the pipeline's gigabyte of libraries has no place in a server.
+    command = [sys.executable, "-m", "emotion_tfx.cli", "serve"]
+    os.execv(sys.executable, [*command, "--model-base", str(result.paths.serving_model)])
+
+
+@app.command()
+def serve(
+    model_base: Annotated[
+        Optional[Path], typer.Option(help="Folder of numbered versions; default as in predict.")
+    ] = None,
+    model_name: Annotated[str, typer.Option(help="Name in the address.")] = "emotion",
+    rest_port: Annotated[int, typer.Option(help="Port of the REST interface.")] = 8501,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Serve a model under TensorFlow Serving's REST contract."""
+    from emotion_tfx.model.locate import default_base
+    from emotion_tfx.serving import ServerSettings, serve as serve_model
+
+    base = model_base or default_base()
+    settings = ServerSettings(
+        model_base=base, model_name=model_name, host=host, rest_port=rest_port
+    )
+    address = f"http://{host}:{rest_port}/v1/models/{model_name}"
+
+    def announce() -> None:
+        typer.echo(f"\nserving {base}\n  status   {address}\n  predict  try:")
+        typer.echo(
+            f"  curl -s {address}:predict -d "
+            '\'{"signature_name": "classify_text", "instances": ["i feel wonderful today"]}\'\n'
+            "Ctrl-C stops it."
+        )
+
+    serve_model(settings, on_ready=announce)
+
+
+@app.command()
+def predict(
+    text: Annotated[Optional[str], typer.Argument(help="A text; standard input without it.")] = None,
+    input_: Annotated[
+        Optional[Path], typer.Option("--input", "-i", help="A CSV with a text a row.")
+    ] = None,
+    output: Annotated[
+        Optional[Path], typer.Option("--output", "-o", help="Where to write the answers as CSV.")
+    ] = None,
+    text_column: Annotated[str, typer.Option(help="The column that holds the text.")] = "text",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a text.")] = False,
+    model: Model = None,
+) -> None:
+    """Say which emotion a text expresses: one text, a CSV, or standard input (a text a line)."""
+    from emotion_tfx import bulk
+
+    if input_ is not None:
+        if output is None:
+            raise UserError("--input needs --output", "Say where to write: --output OUT.csv.")
+        bulk.predict_csv(_classifier(model), input_, output, text_column)
+    elif text is not None:
+        bulk.predict_texts(_classifier(model), [text], as_json=as_json)
+    else:
+        lines = (line.rstrip("\n") for line in sys.stdin)
+        bulk.predict_texts(_classifier(model), lines, as_json=as_json)
+
+
+@app.command()
+def evaluate(
+    data: Annotated[Path, typer.Option("--data", "-d", help="A labelled CSV.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The metrics as JSON.")] = False,
+    model: Model = None,
+) -> None:
+    """Measure a model on a labelled CSV."""
+    from emotion_tfx import bulk
+
+    bulk.evaluate_csv(_classifier(model), data, as_json=as_json)
+
+
+def _settings(
+    output: Path | None = None,
+    beam_runner: str | None = None,
+    beam_args: list[str] | None = None,
+) -> Settings:
+    from emotion_tfx.config import Settings
+
+    given: dict[str, object] = {} if output is None else {"output": output}
+    if beam_runner or beam_args:
+        runner = [f"--runner={beam_runner}"] if beam_runner else []
+        given["beam_args"] = [*runner, *(beam_args or [])]
+    return Settings(**given)  # type: ignore[arg-type]
+
+
+def _train(
+    settings: Settings, data: Path | None, extras: list[str] | None, *, trials: int = 0
+) -> RunResult:
+    from rich.console import Console
+
+    from emotion_tfx.data import Extra, find_corpus
+    from emotion_tfx.evaluation import Metrics
+    from emotion_tfx.evaluation.console import print_metrics
+    from emotion_tfx.pipeline.run import run_pipeline
+
+    console = Console(highlight=False)
+    corpus = find_corpus(data, cache=settings.cache, say=console.print)
+    result = run_pipeline(
+        corpus,
+        settings,
+        console,
+        extras=[Extra.parse(value) for value in extras or ()],
+        trials=trials,
+    )
+    stored = (result.report.parent / "metrics.json").read_text(encoding="utf-8")
+    print_metrics(console, Metrics.from_dict(json.loads(stored)))
+    console.print(f"report  {result.report}", soft_wrap=True)
+    if result.pushed:
+        console.print(f"pushed  {result.version}", soft_wrap=True)
+    else:
+        console.print(f"nothing new was pushed; in service: {result.version}", soft_wrap=True)
+    if corpus.is_sample:
+        console.print(
+            "This model was trained on the bundled sample: it shows the system at work, is no "
+            "measure of it, and never becomes the default of `emotion predict`."
+        )
+    return result
+
+
+def _classifier(model: Path | None):  # noqa: ANN202
+    from emotion_tfx import EmotionClassifier
+
+    return EmotionClassifier(model)
+
+
+def main() -> None:
+    """The entry point: errors the user can mend end in one message."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.simplefilter("ignore")
+    try:
+        app(standalone_mode=True)
+    except UserError as error:
+        typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

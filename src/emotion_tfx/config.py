@@ -1,0 +1,97 @@
+"""All settings in one object: from the command line, the environment, or ``emotion.toml``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where a pipeline keeps its things.
+
+    Attributes:
+        root: The folder of it all.
+    """
+
+    root: Path
+
+    @property
+    def data(self) -> Path:
+        """The prepared corpus: one CSV a split, and its report."""
+        return self.root / "data"
+
+    @property
+    def artifacts(self) -> Path:
+        """What the components of the pipeline write."""
+        return self.root / "pipeline"
+
+    @property
+    def metadata(self) -> Path:
+        """The ML Metadata store."""
+        return self.root / "metadata.sqlite"
+
+    @property
+    def hyperparameters(self) -> Path:
+        """What the last search found best."""
+        return self.root / "hyperparameters.json"
+
+    @property
+    def serving_model(self) -> Path:
+        """Pushed versions, as a server wants them."""
+        return self.root / "serving_model" / "emotion"
+
+    @property
+    def report(self) -> Path:
+        """The report on the last run."""
+        return self.root / "report"
+
+    @property
+    def log(self) -> Path:
+        """What TFX, Beam and TensorFlow have to say."""
+        return self.root / "pipeline.log"
+
+
+class Settings(BaseSettings):
+    """Settings, each also an environment variable ``EMOTION_…`` and a line of ``emotion.toml``."""
+
+    model_config = SettingsConfigDict(env_prefix="EMOTION_", toml_file="emotion.toml")
+
+    output: Path = Field(Path("output"), description="Folder for all that a run writes.")
+    cache: Path = Field(
+        Path.home() / ".cache" / "emotion-tfx", description="Folder for corpora once fetched."
+    )
+    min_accuracy: float = Field(0.75, ge=0, le=1, description="No model below this is pushed.")
+    max_drop: float = Field(
+        0.01, ge=0, le=1, description="How far a model may fall below the last and be pushed."
+    )
+    seed: int = Field(0, description="Of weights, order and dropout in training.")
+    beam_args: list[str] = Field(
+        ["--runner=DirectRunner", "--direct_running_mode=in_memory"],
+        description="Options of the Beam engine.",
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, and that over the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    def paths(self, *, sample: bool) -> Paths:
+        """Where a run keeps its things; runs on the bundled sample keep apart from all others."""
+        output = self.output.absolute()
+        return Paths(output / "sample" if sample else output)

@@ -1,0 +1,1 @@
+"""Raw text to tensors, all of it in the TensorFlow graph."""

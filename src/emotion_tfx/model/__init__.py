@@ -1,0 +1,1 @@
+"""The recurrent network: hyperparameters, training, calibration, export and use."""

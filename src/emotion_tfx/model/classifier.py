@@ -1,0 +1,155 @@
+"""The exported model from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from emotion_tfx.errors import UserError
+from emotion_tfx.labels import LABELS
+from emotion_tfx.model.locate import default_model
+
+_BATCH = 256
+#: Texts sorted by length together: enough for batches of equal lengths, few enough for memory.
+_SORTED_TOGETHER = 16_384
+_THREADS = 2
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model says about one text.
+
+    Attributes:
+        label: The most probable emotion.
+        confidence: Its probability.
+        probabilities: The probability of each emotion by name.
+        uncertain: Whether the model is not sure.
+    """
+
+    label: str
+    confidence: float
+    probabilities: dict[str, float]
+    uncertain: bool
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Answers for N texts, in their order.
+
+    Attributes:
+        probabilities: float32 [N, 6], in label order.
+        uncertain: bool [N].
+    """
+
+    probabilities: np.ndarray
+    uncertain: np.ndarray
+
+    def answers(self) -> list[Answer]:
+        """One answer a text."""
+        return [
+            Answer(
+                label=LABELS[int(row.argmax())],
+                confidence=float(row.max()),
+                probabilities=dict(zip(LABELS, map(float, row), strict=True)),
+                uncertain=bool(unsure),
+            )
+            for row, unsure in zip(self.probabilities, self.uncertain, strict=True)
+        ]
+
+
+class EmotionClassifier:
+    """A pushed model, or the one that comes with the package.
+
+    >>> from emotion_tfx import EmotionClassifier
+    >>> classifier = EmotionClassifier()
+    >>> classifier.predict("what a lovely surprise, thank you so much").label
+
+    Args:
+        path: A version's folder (with ``saved_model.pb``), or a folder of versions, of which the
+            newest is taken. Without it, the newest model pushed from real data, or else the
+            shipped one.
+
+    Raises:
+        UserError: There is no model, or it cannot be loaded.
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        self.path = default_model() if path is None else _version(Path(path))
+        try:
+            loaded = tf.saved_model.load(str(self.path))
+        except (OSError, tf.errors.OpError, ValueError) as error:
+            raise UserError(
+                "The model cannot be loaded",
+                "Give the folder of a model that this project's pipeline pushed.",
+                path=self.path,
+            ) from error
+        missing = {"classify_text", "explain_text"} - set(loaded.signatures)
+        if missing:
+            raise UserError(
+                f"The model lacks the signature {sorted(missing)[0]}",
+                "Give a model that this project's pipeline pushed.",
+                path=self.path,
+            )
+        self._loaded = loaded
+        self._classify = loaded.signatures["classify_text"]
+        self._explain = loaded.signatures["explain_text"]
+
+    def predict(self, text: str) -> Answer:
+        """The answer for one text."""
+        return self.predict_many([text])[0]
+
+    def predict_many(self, texts: Sequence[str]) -> list[Answer]:
+        """The answers for many texts, in their order."""
+        parts = list(self.stream(texts))
+        return [answer for part in parts for answer in part.answers()]
+
+    def stream(self, texts: Iterable[str]) -> Iterator[Predicted]:
+        """Answers for any number of texts, part by part, in their order.
+
+        Texts of about equal length are run together, which is several times faster than running
+        them as they come; so each part covers thousands of texts.
+        """
+        remaining = iter(texts)
+        with ThreadPoolExecutor(_THREADS) as pool:
+            while part := list(islice(remaining, _SORTED_TOGETHER)):
+                yield self._predict_part(part, pool)
+
+    def explain(self, text: str) -> list[tuple[str, float]]:
+        """The tokens of a text, each with how much it added to the predicted probability."""
+        result = self._explain(text=tf.constant([text]))
+        tokens = [token.decode() for token in result["tokens"].numpy()[0]]
+        pairs = zip(tokens, map(float, result["contributions"].numpy()[0]), strict=True)
+        return [(token, value) for token, value in pairs if token]
+
+    def _predict_part(self, texts: list[str], pool: ThreadPoolExecutor) -> Predicted:
+        encoded = np.array([text.encode("utf-8", "replace") for text in texts], dtype=object)
+        order = np.argsort([len(text) for text in encoded], kind="stable")
+        batches = [order[start : start + _BATCH] for start in range(0, len(order), _BATCH)]
+        probabilities = np.empty((len(texts), len(LABELS)), np.float32)
+        uncertain = np.empty(len(texts), bool)
+        results = pool.map(lambda rows: self._classify(text=tf.constant(encoded[rows])), batches)
+        for rows, result in zip(batches, results, strict=True):
+            probabilities[rows] = result["probabilities"].numpy()
+            uncertain[rows] = result["is_uncertain"].numpy()
+        return Predicted(probabilities, uncertain)
+
+
+def _version(path: Path) -> Path:
+    from emotion_tfx.model.locate import newest_version
+
+    if (path / "saved_model.pb").is_file():
+        return path
+    found = newest_version(path)
+    if found is None:
+        raise UserError(
+            "There is no model in this folder",
+            "Give a folder that holds saved_model.pb, or numbered folders that do.",
+            path=path,
+        )
+    return found

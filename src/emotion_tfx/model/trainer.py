@@ -1,0 +1,94 @@
+"""``run_fn``: what the Trainer component calls."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import tensorflow_transform as tft
+from tfx import v1 as tfx
+
+from emotion_tfx.features.vocabulary import ASSET, Vocabulary
+from emotion_tfx.model.calibration import calibrate
+from emotion_tfx.model.dataset import Dataset
+from emotion_tfx.model.export import export
+from emotion_tfx.model.hyperparameters import Hyperparameters
+from emotion_tfx.model.training import Progress, planned_epochs, train
+
+
+def run_fn(fn_args: tfx.components.FnArgs) -> None:
+    """Trains, calibrates and exports a model.
+
+    Args:
+        fn_args: The prepared examples, the Transform graph, the hyperparameters, and in
+            ``custom_config`` the ``seed`` and the ``facts`` to be kept with the model.
+    """
+    config: dict[str, Any] = fn_args.custom_config
+    hyperparameters = Hyperparameters.from_dict(_values(fn_args.hyperparameters))
+    dataset, validation, vocabulary, transform_dir = load(fn_args)
+    with _progress_bar("training") as progress:
+        trained = train(
+            dataset,
+            validation,
+            vocabulary,
+            hyperparameters,
+            seed=config["seed"],
+            progress=progress,
+        )
+    calibration = calibrate(trained.validation_logits, validation.labels)
+    facts = {
+        **config["facts"],
+        "hyperparameters": hyperparameters.to_dict(),
+        "epochs": planned_epochs(len(dataset), hyperparameters),
+        "calibration": asdict(calibration),
+        "words": len(vocabulary.words),
+        "stems": len(vocabulary.stems),
+        "parameters": trained.network.count_params(),
+        "history": trained.history,
+    }
+    export(fn_args.serving_model_dir, transform_dir, trained.network, calibration, facts)
+
+
+def load(fn_args: tfx.components.FnArgs) -> tuple[Dataset, Dataset, Vocabulary, str]:
+    """Reads what the Transform component made.
+
+    Returns:
+        The texts to learn from, those to choose by, the vocabulary, and the Transform graph.
+    """
+    transform = tft.TFTransformOutput(fn_args.transform_output)
+    spec = transform.transformed_feature_spec()
+    vocabulary = Vocabulary.load(Path(transform.transform_savedmodel_dir) / "assets" / ASSET)
+    dataset = Dataset.read(_files(fn_args.train_files), spec)
+    validation = Dataset.read(_files(fn_args.eval_files), spec)
+    return dataset, validation, vocabulary, transform.transform_savedmodel_dir
+
+
+def _files(patterns: list[str]) -> list[str]:
+    return [file for pattern in patterns for file in tfx.dsl.io.fileio.glob(pattern)]
+
+
+def _values(stored: dict[str, Any] | None) -> dict[str, Any]:
+    """The values themselves, of Keras Tuner's configuration or of plain ones."""
+    stored = stored or {}
+    return stored.get("values", stored)
+
+
+@contextmanager
+def _progress_bar(title: str) -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("    {task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} / {task.total:,.0f} texts"),
+        TimeRemainingColumn(),
+    )
+    console = Console(file=sys.stderr)
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda seen, total: bar.update(task, completed=seen, total=total)

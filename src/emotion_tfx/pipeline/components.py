@@ -1,0 +1,136 @@
+"""The components of our own: stop at bad data, report in pictures, push a model only once."""
+
+# TFX reads the annotations of its components at run time: no postponed evaluation here.
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tfx import types, v1 as tfx
+from tfx.components.pusher import executor as pusher
+from tfx.types import artifact_utils
+from tfx.utils import path_utils, proto_utils
+
+from emotion_tfx.errors import UserError
+from emotion_tfx.evaluation.card import write_model_card
+from emotion_tfx.evaluation.gates import Verdict, check_gates
+from emotion_tfx.evaluation.metrics import Predictions, compute_metrics
+from emotion_tfx.evaluation.report import write_report
+from emotion_tfx.evaluation.run import EvaluatedRun
+from emotion_tfx.features.preprocessing import LABEL, SOURCE, TEXT
+from emotion_tfx.model.classifier import EmotionClassifier
+from emotion_tfx.model.export import FACTS
+from emotion_tfx.model.locate import newest_version
+
+CARD = "README.md"
+_TEST_SPLIT = "test"
+
+
+class Report(types.Artifact):
+    """A folder with ``report.html``, ``metrics.json``, plots and the model card."""
+
+    TYPE_NAME = "EmotionReport"
+
+
+@tfx.dsl.components.component
+def RequireNoAnomalies(  # noqa: N802
+    anomalies: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ExampleAnomalies],
+) -> None:
+    """Ends the run where ExampleValidator found the data not to be as the schema says.
+
+    Raises:
+        UserError: With every anomaly in words.
+    """
+    found = []
+    for split in artifact_utils.decode_split_names(anomalies.split_names):
+        file = Path(artifact_utils.get_split_uri([anomalies], split)) / "SchemaDiff.pb"
+        read = anomalies_pb2.Anomalies.FromString(file.read_bytes())
+        for name, info in read.anomaly_info.items():
+            found.append(f"{split} data, column {name}: {info.description}")
+    if found:
+        raise UserError(
+            "The data are not as the schema says: " + "; ".join(found),
+            "Mend the data, or the schema if the data are right.",
+        )
+
+
+@tfx.dsl.components.component
+def Reporter(  # noqa: N802
+    examples: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Examples],
+    model: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Model],
+    blessing: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ModelBlessing],
+    report: tfx.dsl.components.OutputArtifact[Report],
+    data_report: tfx.dsl.components.Parameter[str],
+    min_accuracy: tfx.dsl.components.Parameter[float],
+) -> None:
+    """Evaluates the exported model on the test texts and writes what people read."""
+    folder = Path(path_utils.serving_model_path(model.uri))
+    facts = json.loads((folder / "assets.extra" / FACTS).read_text(encoding="utf-8"))
+    predictions = _predict(folder, artifact_utils.get_split_uri([examples], _TEST_SPLIT))
+    verdict = check_gates(compute_metrics(predictions), None, min_accuracy=min_accuracy)
+    if verdict.passed and not blessing.get_int_custom_property("blessed"):
+        worse = "the figures are below those of the model in service by more than the margin"
+        verdict = Verdict(passed=False, reasons=(*verdict.reasons, worse))
+    history = facts.pop("history")
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    run = EvaluatedRun(
+        predictions=predictions,
+        verdict=verdict,
+        history=history,
+        facts={**facts, "size on disk (MB)": round(size / 1e6, 1)},
+        data_report=json.loads(data_report),
+    )
+    out = Path(report.uri)
+    write_report(out, run)
+    write_model_card(out / CARD, run)
+
+
+def _predict(model: Path, examples: str) -> Predictions:
+    files = tf.io.gfile.glob(f"{examples}/*")
+    spec = {
+        TEXT: tf.io.FixedLenFeature([], tf.string),
+        SOURCE: tf.io.FixedLenFeature([], tf.string),
+        LABEL: tf.io.FixedLenFeature([], tf.int64),
+    }
+    records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP").batch(1024)
+    rows = [tf.io.parse_example(batch, spec) for batch in records]
+    texts = [text.decode() for row in rows for text in row[TEXT].numpy()]
+    parts = list(EmotionClassifier(model).stream(texts))
+    return Predictions(
+        texts=texts,
+        labels=np.concatenate([row[LABEL].numpy() for row in rows]),
+        probabilities=np.concatenate([part.probabilities for part in parts]),
+        uncertain=np.concatenate([part.uncertain for part in parts]),
+        sources=[source.decode() for row in rows for source in row[SOURCE].numpy()],
+    )
+
+
+class PushOnce(pusher.Executor):
+    """Pusher's own executor, except that the model already in service is not pushed again.
+
+    A repeated run evaluates the unchanged model once more, now against itself; that would
+    otherwise make a new version of the same bytes.
+    """
+
+    def Do(  # noqa: D102, N802
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        destination = tfx.proto.PushDestination()
+        proto_utils.json_to_proto(exec_properties["push_destination"], destination)
+        newest = newest_version(Path(destination.filesystem.base_directory))
+        model = Path(self.GetModelPath(input_dict))
+        if newest is not None and _same_model(newest, model):
+            pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
+            self._MarkPushed(pushed, str(newest), newest.name)
+            return
+        super().Do(input_dict, output_dict, exec_properties)
+
+
+def _same_model(one: Path, other: Path) -> bool:
+    names = ("saved_model.pb", "variables/variables.data-00000-of-00001")
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in names)

@@ -1,0 +1,227 @@
+"""Running the pipeline on this machine, from a corpus to a pushed model, with a line a component."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from rich.console import Console
+
+from emotion_tfx.config import Paths, Settings
+from emotion_tfx.data import Corpus, Extra, prepare
+from emotion_tfx.errors import UserError
+from emotion_tfx.model.hyperparameters import Hyperparameters
+from emotion_tfx.model.locate import newest_version
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+        paths: Where everything is.
+        version: The newest version in service, if there is any.
+        pushed: Whether this run pushed it.
+        report: The HTML report.
+    """
+
+    paths: Paths
+    version: Path | None
+    pushed: bool
+    report: Path
+
+
+def run_pipeline(
+    corpus: Corpus,
+    settings: Settings,
+    console: Console,
+    *,
+    extras: Sequence[Extra] = (),
+    trials: int = 0,
+) -> RunResult:
+    """Prepares the corpus and runs every component whose inputs have changed.
+
+    Args:
+        corpus: What to learn from.
+        settings: Where to and how strictly.
+        console: Told about each component.
+        extras: Further texts for training only.
+        trials: Trainings to search hyperparameters with; 0 uses those stored.
+
+    Raises:
+        UserError: Something the user can mend; nothing was pushed.
+    """
+    paths = settings.paths(sample=corpus.is_sample)
+    started = time.perf_counter()
+    with _quiet(paths.log), _explained(paths):
+        report = prepare(corpus, paths.data, extras=extras)
+        _tell(console, "PrepareData", started, f"{corpus.name}, {report.rows_written:,} rows")
+        started = time.perf_counter()
+        pipeline = _create(corpus, paths, settings, trials)
+        _tell(console, "LoadTFX", started)
+        before = newest_version(paths.serving_model)
+        _run_locally(pipeline, console)
+    if trials:
+        _keep_best(paths)
+    return _collect(paths, before)
+
+
+def _create(corpus: Corpus, paths: Paths, settings: Settings, trials: int) -> object:
+    from emotion_tfx.pipeline.pipeline import PipelineSettings, create_pipeline
+
+    return create_pipeline(
+        PipelineSettings(
+            data=paths.data,
+            data_report=(paths.data / "report.json").read_text(encoding="utf-8"),
+            root=paths.artifacts,
+            metadata=paths.metadata,
+            serving_model=paths.serving_model,
+            hyperparameters=_stored_hyperparameters(paths),
+            facts={"corpus": corpus.name, "is_sample": corpus.is_sample},
+            trials=trials,
+            min_accuracy=settings.min_accuracy,
+            max_drop=settings.max_drop,
+            seed=settings.seed,
+            beam_args=tuple(settings.beam_args),
+        )
+    )
+
+
+def _stored_hyperparameters(paths: Paths) -> Path:
+    """A folder with one file, named by its content: changed values make another artifact."""
+    found = paths.hyperparameters.is_file()
+    best = Hyperparameters.load(paths.hyperparameters) if found else Hyperparameters()
+    name = sha256(repr(best).encode()).hexdigest()[:16]
+    folder = paths.artifacts / "stored_hyperparameters" / name
+    best.save(folder / "best_hyperparameters.txt")
+    return folder
+
+
+def _run_locally(pipeline: object, console: Console) -> None:
+    from tfx import v1 as tfx
+
+    with _component_lines(console):
+        tfx.orchestration.LocalDagRunner().run(pipeline)
+
+
+class _ComponentLines(logging.Handler):
+    """Turns what the runner logs about its components into lines for people."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.INFO)
+        self._console = console
+        self._started = 0.0
+        self._cached = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.msg == "Component %s is running.":
+            self._started, self._cached = time.perf_counter(), False
+        elif record.msg == "A cached execution %d is used.":
+            self._cached = True
+        elif record.msg == "Component %s is finished.":
+            name = record.args[0] if isinstance(record.args, tuple) else ""
+            _tell(self._console, str(name), self._started, "unchanged" if self._cached else "")
+
+
+def _tell(console: Console, name: str, started: float, note: str = "") -> None:
+    seconds = time.perf_counter() - started
+    console.print(f"  [green]✓[/green] {name:<24}{seconds:7.1f} s  [dim]{note}[/dim]")
+
+
+@contextmanager
+def _component_lines(console: Console) -> Iterator[None]:
+    handler = _ComponentLines(console)
+    logger = logging.getLogger("absl")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+@contextmanager
+def _quiet(log: Path) -> Iterator[None]:
+    """Sends what the libraries log to a file."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        filename=log,
+        level=logging.INFO,
+        force=True,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    logging.captureWarnings(True)
+    warnings.simplefilter("ignore")
+    from absl import logging as absl_logging
+
+    absl_logging.set_verbosity(absl_logging.INFO)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+
+
+@contextmanager
+def _explained(paths: Paths) -> Iterator[None]:
+    """Turns the failures a user can mend into words; others name the log."""
+    try:
+        yield
+    except (UserError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        logging.getLogger(__name__).exception("the run failed")
+        chain = list(_causes(error))
+        for cause in chain:
+            if isinstance(cause, UserError):
+                raise cause from error
+        if any("No space left on device" in str(cause) for cause in chain):
+            raise UserError(
+                "The disk is full",
+                "Free some space, or choose another place with --output DIR, and run it again: "
+                "it goes on from where it was.",
+                path=paths.root,
+            ) from error
+        last = str(chain[-1]).strip().splitlines()
+        raise UserError(
+            f"The pipeline failed: {type(chain[-1]).__name__}: {last[-1] if last else ''}",
+            f"The details are in {paths.log}. Nothing was pushed; run it again to go on from "
+            "where it was.",
+        ) from error
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _keep_best(paths: Paths) -> None:
+    """Stores what the search found, as the default of the runs to come."""
+    found = max(
+        paths.artifacts.glob("Tuner/best_hyperparameters/*/best_hyperparameters.txt"),
+        key=lambda file: int(file.parent.name),
+    )
+    Hyperparameters.load(found).save(paths.hyperparameters)
+
+
+def _collect(paths: Paths, before: Path | None) -> RunResult:
+    """Puts the report where people find it, and the card beside a model just pushed."""
+    newest = max(
+        (paths.artifacts / "Reporter" / "report").iterdir(), key=lambda folder: int(folder.name)
+    )
+    shutil.rmtree(paths.report, ignore_errors=True)
+    shutil.copytree(newest, paths.report)
+    version = newest_version(paths.serving_model)
+    pushed = version is not None and version != before
+    if version is not None and pushed:
+        shutil.copy(newest / "README.md", version / "README.md")
+        shutil.copy(newest / "metrics.json", version / "assets.extra" / "metrics.json")
+    return RunResult(paths, version, pushed, paths.report / "report.html")

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from io import BytesIO, StringIO, TextIOWrapper
+
+from rich.console import Console
+
+from emotion_tfx.evaluation import EvaluatedRun, Verdict
+from emotion_tfx.evaluation.console import print_metrics
+
+from .examples import answers, example_run
+
+
+def printed(run: EvaluatedRun, *, terminal: bool = False) -> str:
+    file = StringIO()
+    colours = "truecolor" if terminal else None
+    console = Console(file=file, width=80, force_terminal=terminal, color_system=colours)
+    print_metrics(console, run.metrics, verdict=run.verdict)
+    return file.getvalue()
+
+
+def test_in_a_pipe_it_is_plain_and_fits_80_columns():
+    shown = printed(example_run())
+    assert "\x1b" not in shown
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_it_shows_the_figures():
+    metrics = example_run().metrics
+    lines = [line.split() for line in printed(example_run()).splitlines()]
+    for each, row in zip(metrics.classes, metrics.confusion, strict=True):
+        figures = [f"{value:.3f}" for value in (each.precision, each.recall, each.f1)]
+        assert [each.label, *figures, str(each.support)] in lines
+        assert [each.label, *map(str, row)] in lines
+    assert ["accuracy", f"{metrics.accuracy:.3f}"] == lines[0][:2]
+    assert ["gate:", "passed"] in lines
+
+
+def test_large_counts_fit_too():
+    rows = answers([1] * 200_000 + [2] * 150_000, [1] * 350_000, texts=[""] * 350_000)
+    shown = printed(example_run(rows))
+    assert "150,000" in shown
+    assert "…" not in shown
+
+
+def test_a_terminal_gets_colours():
+    shown = printed(example_run(), terminal=True)
+    assert "\x1b[48;2;" in shown or ";48;2;" in shown
+
+
+def test_a_terminal_without_unicode_gets_ascii():
+    file = TextIOWrapper(BytesIO(), encoding="ascii")
+    print_metrics(Console(file=file, width=80), example_run(answers([1], [1])).metrics)
+    file.flush()
+    assert b"accuracy 1.000" in file.buffer.getvalue()
+
+
+def test_a_rejection_gives_its_reasons():
+    run = example_run(answers([1], [1]), verdict=Verdict(False, ("accuracy is too low",)))
+    assert "gate: rejected\n  accuracy is too low" in printed(run)
