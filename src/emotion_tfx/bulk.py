@@ -7,7 +7,6 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +66,8 @@ def predict_csv(
         partial.replace(target)
     except FileNotFoundError as error:
         raise UserError(
-            "There is no such file", "Check the spelling of --input and --output.",
+            "There is no such file",
+            "Check the spelling of --input and --output.",
             path=Path(error.filename),
         ) from error
     except UnicodeDecodeError as error:

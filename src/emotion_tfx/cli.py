@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +16,7 @@ from emotion_tfx.errors import UserError
 
 if TYPE_CHECKING:
     from emotion_tfx.config import Settings
+    from emotion_tfx.model.classifier import EmotionClassifier
     from emotion_tfx.pipeline.run import RunResult
 
 app = typer.Typer(
@@ -25,7 +27,7 @@ app = typer.Typer(
 )
 
 Data = Annotated[
-    Optional[Path],
+    Path | None,
     typer.Option(
         "--data",
         "-d",
@@ -35,20 +37,20 @@ Data = Annotated[
     ),
 ]
 Extras = Annotated[
-    Optional[list[str]],
+    list[str] | None,
     typer.Option("--extra", help="Further texts for training only: FILE or FILE=WEIGHT."),
 ]
 Output = Annotated[
-    Optional[Path], typer.Option("--output", "-o", help="Folder for all that a run writes.")
+    Path | None, typer.Option("--output", "-o", help="Folder for all that a run writes.")
 ]
 BeamRunner = Annotated[
-    Optional[str], typer.Option(help="Beam engine, such as FlinkRunner or DataflowRunner.")
+    str | None, typer.Option(help="Beam engine, such as FlinkRunner or DataflowRunner.")
 ]
 BeamArgs = Annotated[
-    Optional[list[str]], typer.Option("--beam-arg", help="An option of the Beam engine.")
+    list[str] | None, typer.Option("--beam-arg", help="An option of the Beam engine.")
 ]
 Model = Annotated[
-    Optional[Path],
+    Path | None,
     typer.Option(
         "--model",
         help="A model's folder, or a folder of versions. Without it: the newest model pushed "
@@ -98,7 +100,7 @@ def run(data: Data = None, extra: Extras = None, output: Output = None) -> None:
 @app.command()
 def serve(
     model_base: Annotated[
-        Optional[Path], typer.Option(help="Folder of numbered versions; default as in predict.")
+        Path | None, typer.Option(help="Folder of numbered versions; default as in predict.")
     ] = None,
     model_name: Annotated[str, typer.Option(help="Name in the address.")] = "emotion",
     rest_port: Annotated[int, typer.Option(help="Port of the REST interface.")] = 8501,
@@ -106,7 +108,8 @@ def serve(
 ) -> None:
     """Serve a model under TensorFlow Serving's REST contract."""
     from emotion_tfx.model.locate import default_base
-    from emotion_tfx.serving import ServerSettings, serve as serve_model
+    from emotion_tfx.serving import ServerSettings
+    from emotion_tfx.serving import serve as serve_model
 
     base = model_base or default_base()
     settings = ServerSettings(
@@ -122,17 +125,20 @@ def serve(
             "Ctrl-C stops it."
         )
 
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     serve_model(settings, on_ready=announce)
 
 
 @app.command()
 def predict(
-    text: Annotated[Optional[str], typer.Argument(help="A text; standard input without it.")] = None,
+    text: Annotated[
+        str | None, typer.Argument(help="A text; standard input without it.")
+    ] = None,
     input_: Annotated[
-        Optional[Path], typer.Option("--input", "-i", help="A CSV with a text a row.")
+        Path | None, typer.Option("--input", "-i", help="A CSV with a text a row.")
     ] = None,
     output: Annotated[
-        Optional[Path], typer.Option("--output", "-o", help="Where to write the answers as CSV.")
+        Path | None, typer.Option("--output", "-o", help="Where to write the answers as CSV.")
     ] = None,
     text_column: Annotated[str, typer.Option(help="The column that holds the text.")] = "text",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a text.")] = False,
@@ -212,7 +218,7 @@ def _train(
     return result
 
 
-def _classifier(model: Path | None):  # noqa: ANN202
+def _classifier(model: Path | None) -> EmotionClassifier:
     from emotion_tfx import EmotionClassifier
 
     return EmotionClassifier(model)
@@ -222,6 +228,8 @@ def main() -> None:
     """The entry point: errors the user can mend end in one message."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.simplefilter("ignore")
+    # TensorFlow's functions fail to be deleted when Python ends; nothing is lost by it.
+    sys.unraisablehook = lambda _: None
     try:
         app(standalone_mode=True)
     except UserError as error:

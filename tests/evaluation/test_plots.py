@@ -50,7 +50,7 @@ def test_each_picture_is_a_png_with_something_on_it(draw: Callable[[], Figure]):
     height, width = image.shape[:2]
     assert width == 1200
     assert height > 300
-    assert len(np.unique(image[..., :3].reshape(-1, 3), axis=0)) > 10
+    assert len(np.unique(image[::10, ::10, :3].reshape(-1, 3), axis=0)) > 10
 
 
 @pytest.mark.parametrize(

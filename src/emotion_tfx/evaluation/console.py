@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rich.box import SIMPLE_HEAD
 from rich.color import Color
-from rich.console import Console
+from rich.console import Console, Group
+from rich.padding import Padding
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
@@ -78,9 +79,10 @@ def _calibration_line(metrics: Metrics) -> Text:
     )
 
 
-def _verdict(verdict: Verdict) -> Text:
+def _verdict(verdict: Verdict) -> Group:
     word, style = ("passed", "bold green") if verdict.passed else ("rejected", "bold red")
-    return Text.assemble((f"gate: {word}", style), *(f"\n  {each}" for each in verdict.reasons))
+    reasons = [Padding.indent(Text(reason), 2) for reason in verdict.reasons]
+    return Group(Text(f"gate: {word}", style), *reasons)
 
 
 def _table(first: str, *others: str) -> Table:

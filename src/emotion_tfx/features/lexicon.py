@@ -8,7 +8,8 @@ USER_TOKEN = "xxuser"
 NUMBER_TOKEN = "xxnumber"
 
 #: Words dropped before the model. Negations (not, no, nor, never), intensifiers (so, too, very),
-#: contrast (but), pronouns and forms of "feel" stay: each changes the emotion of a sentence.
+#: contrast (but), pronouns for people (i, you, she) and forms of "feel" stay: each changes the
+#: emotion of a sentence.
 STOP_WORDS: tuple[str, ...] = (
     "a",
     "an",
@@ -62,7 +63,8 @@ MARKUP_RULES: tuple[tuple[str, str], ...] = (
     (r"&lt;", "<"),
     (r"&gt;", ">"),
     (r"&quot;|&#0*34;", '"'),
-    (r"&#0*39;|&apos;|&rsquo;|&lsquo;", "'"),
+    (r"&#(?:0*39|8217|x0*27|x2019);|&apos;|&rsquo;|&lsquo;", "'"),
+    (r"&#(?:[0-9]+|x[0-9a-f]+);", " "),
     (r"&nbsp;", " "),
     (r"&amp;", " and "),
     (r"</?[a-z][a-z0-9]*(?:\s[^<>]*)?/?>", " "),
@@ -71,14 +73,15 @@ MARKUP_RULES: tuple[tuple[str, str], ...] = (
     (r"#([a-z0-9_]+)", r" \1 "),
 )
 
-#: Shortened forms to the words they stand for, with and without apostrophe.
+#: Shortened forms to the words they stand for, with and without apostrophe; negations also with
+#: a space in its place, as corpora without punctuation have them.
 CONTRACTION_RULES: tuple[tuple[str, str], ...] = (
-    (r"\b(?:can't|cant|cannot)\b", "can not"),
-    (r"\b(?:won't|wont)\b", "will not"),
-    (r"\b(?:shan't|shant)\b", "shall not"),
-    (r"\b(?:ain't|aint)\b", "is not"),
+    (r"\b(?:can['\s]?t|cannot)\b", "can not"),
+    (r"\bwon['\s]?t\b", "will not"),
+    (r"\bshan['\s]?t\b", "shall not"),
+    (r"\bain['\s]?t\b", "is not"),
     (
-        r"\b(do|does|did|is|are|was|were|have|has|had|could|would|should|might|must|need)n'?t\b",
+        r"\b(do|does|did|is|are|was|were|have|has|had|could|would|should|might|must|need)n['\s]?t\b",
         r"\1 not",
     ),
     (r"\bi'?m\b", "i am"),
@@ -100,15 +103,16 @@ EMOTICON_RULES: tuple[tuple[str, str], ...] = (
     (r"<3+", " ❤ "),
     (r">:-?[(\[]+", " 😠 "),
     (r"[:;=]'-?[(\[]+", " 😢 "),
-    (r"(^|\s)[:=]-?\)+|(^|\s)\(+-?[:=](?:\s|$)|\^_+\^", " 🙂 "),
+    (r"(^|\s)[:=]-?\)+|(^|\s)\(+-?[:=]\B|\^_+\^", " 🙂 "),
     (r":-?\)+", " 🙂 "),
     (r"[:=]-?[(\[]+", " 🙁 "),
     (r";-?\)+", " 😉 "),
     (r"(^|\s)(?:[:=]-?d+|x-?d+)(?:\b|$)", " 😄 "),
     (r"(^|\s)[:=]-?p+(?:\b|$)", " 😛 "),
     (r"(^|\s)[:=]-?[o0]+(?:\b|$)", " 😮 "),
-    (r"(^|\s)[:=]-?[/\\|](?:\s|$)", " 😕 "),
-    (r"\bt_+t\b|;_+;|-_+-", " 😢 "),
+    (r"(^|\s)[:=]-?[/\\|]\B", " 😕 "),
+    (r"\bt_+t\b|;_+;", " 😢 "),
+    (r"-_+-", " 😑 "),
 )
 
 #: Emoji to the English word whose stem and vector stand in for it where training shows too few.

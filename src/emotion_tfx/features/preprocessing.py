@@ -1,4 +1,4 @@
-"""``preprocessing_fn``: the whole way from raw text to tensors, run and exported by TFX Transform."""
+"""``preprocessing_fn``: the way from raw text to tensors, run and exported by TFX Transform."""
 
 from __future__ import annotations
 
@@ -118,8 +118,12 @@ def _look_up(
 def _resolve_elongation(words: tf.Tensor, table: tf.lookup.StaticHashTable) -> tf.Tensor:
     where = tf.where(tf.strings.regex_full_match(words, text.ELONGATED))
     two, one = text.shorten_elongation(tf.gather_nd(words, where))
-    only_one_known = (table.lookup(two) < 0) & (table.lookup(one) >= 0)
-    return tf.tensor_scatter_nd_update(words, where, tf.where(only_one_known, one, two))
+    line_two, line_one = table.lookup(two), table.lookup(one)
+    # Words stand in order of frequency. Stop words stand before them and would always win, so that
+    # ``tooo`` would become ``to`` and be dropped.
+    more_frequent = (line_one >= len(lexicon.STOP_WORDS)) & (line_one < line_two)
+    shorter = (line_one >= 0) & ((line_two < 0) | more_frequent)
+    return tf.tensor_scatter_nd_update(words, where, tf.where(shorter, one, two))
 
 
 def _pack(values: tf.Tensor, rows: tf.Tensor, size: tf.Tensor) -> tf.SparseTensor:
@@ -132,6 +136,4 @@ def _pack(values: tf.Tensor, rows: tf.Tensor, size: tf.Tensor) -> tf.SparseTenso
     starts = tf.cumsum(counts, exclusive=True)
     columns = tf.range(tf.size(rows, out_type=tf.int64)) - tf.gather(starts, rows)
     longest = tf.reduce_max(tf.concat([counts, [0]], axis=0))
-    return tf.SparseTensor(
-        tf.stack([rows, columns], axis=1), values, tf.stack([size, longest])
-    )
+    return tf.SparseTensor(tf.stack([rows, columns], axis=1), values, tf.stack([size, longest]))

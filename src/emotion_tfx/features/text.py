@@ -66,9 +66,10 @@ def _map_character(character: str, case_folding: bool) -> int:
         return 0
     if category in ("Cc", "Cs", "Co", "Cn", "Zs", "Zl", "Zp") or character == "\ufffd":
         return _SPACE
-    if category == "So":
-        return ord(character)
     folded = unicodedata.normalize("NFKD", character)
+    # Emoji are of the same category as letters in circles, which are letters all the same.
+    if category == "So" and not (len(folded) == 1 and folded.isascii()):
+        return ord(character)
     if case_folding:
         folded = folded.casefold()
     base = [c for c in folded if not unicodedata.combining(c)]

@@ -124,9 +124,7 @@ class BuildVocabulary(PTransformAnalyzer):
             | "Frequent" >> beam.Filter(lambda item: item[1] >= options.min_count)
             | "ToList" >> beam.combiners.ToList()
             | "Choose"
-            >> beam.Map(
-                lambda items: vocabulary_lines(dict(items), options, stop_words=stop_words)
-            )
+            >> beam.Map(lambda items: vocabulary_lines(dict(items), options, stop_words=stop_words))
             | "Write" >> beam.Map(_write_lines, path)
         )
 

@@ -24,7 +24,7 @@ class Calibration:
 
 
 def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """float [N, 6] logits to float [N, 6] probabilities."""
+    """Float [N, 6] logits to float [N, 6] probabilities."""
     from scipy.special import softmax
 
     return softmax(logits.astype(np.float64) / temperature, axis=1)

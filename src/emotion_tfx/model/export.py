@@ -117,10 +117,10 @@ class ServedModel(tf.Module):
         # The Transform graph takes whole rows of a corpus; only their text is used here.
         sparse = self._transform.transform_fn(
             {
-                TEXT: text,
-                LABEL: tf.zeros([size], tf.int64),
-                SOURCE: tf.fill([size], ""),
-                WEIGHT: tf.ones([size], tf.float32),
+                TEXT: text[:, tf.newaxis],
+                LABEL: tf.zeros([size, 1], tf.int64),
+                SOURCE: tf.fill([size, 1], ""),
+                WEIGHT: tf.ones([size, 1], tf.float32),
             }
         )
         # At least one column, for the pooling of a text without tokens.

@@ -80,7 +80,8 @@ def _values(stored: dict[str, Any] | None) -> dict[str, Any]:
 @contextmanager
 def _progress_bar(title: str) -> Iterator[Progress]:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
 
     columns = (
         TextColumn("    {task.description}"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import keras
@@ -15,8 +15,8 @@ from emotion_tfx.features.vocabulary import Vocabulary
 from emotion_tfx.labels import LABELS
 from emotion_tfx.model.dataset import Dataset
 from emotion_tfx.model.hyperparameters import Hyperparameters
-from emotion_tfx.model.optimizer import LazyAdam
 from emotion_tfx.model.network import EmotionNetwork, initialise_embeddings
+from emotion_tfx.model.optimizer import LazyAdam
 
 _EVALUATION_BATCH = 512
 _WARM_UP_SHARE = 0.05
@@ -217,9 +217,7 @@ class _Trainer:
     def averaged_weights(self) -> list[np.ndarray]:
         return self._average.weights()
 
-    def epoch(
-        self, number: int, logits: np.ndarray, validation: Dataset, speed: float
-    ) -> Epoch:
+    def epoch(self, number: int, logits: np.ndarray, validation: Dataset, speed: float) -> Epoch:
         from sklearn.metrics import f1_score
 
         predicted = logits.argmax(axis=1)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import anomalies_pb2
-from tfx import types, v1 as tfx
+from tfx import types
+from tfx import v1 as tfx
 from tfx.components.pusher import executor as pusher
 from tfx.types import artifact_utils
 from tfx.utils import path_utils, proto_utils

@@ -56,9 +56,7 @@ class PipelineSettings:
 
 def create_pipeline(settings: PipelineSettings) -> tfx.dsl.Pipeline:
     """The whole pipeline, for any runner."""
-    splits = [
-        tfx.proto.Input.Split(name=split, pattern=f"{split}/*.csv") for split in _SPLITS
-    ]
+    splits = [tfx.proto.Input.Split(name=split, pattern=f"{split}/*.csv") for split in _SPLITS]
     example_gen = tfx.components.CsvExampleGen(
         input_base=str(settings.data), input_config=tfx.proto.Input(splits=splits)
     )
@@ -209,4 +207,3 @@ def _fingerprint(*rooms: str) -> str:
         for file in sorted((package / room).glob("*.py")):
             digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
-

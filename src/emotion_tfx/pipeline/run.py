@@ -1,4 +1,4 @@
-"""Running the pipeline on this machine, from a corpus to a pushed model, with a line a component."""
+"""Running the pipeline on this machine, from a corpus to a pushed model, a line a component."""
 
 from __future__ import annotations
 

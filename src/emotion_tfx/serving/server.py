@@ -145,24 +145,21 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(_BACKLOG)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         if listener is not None:
             listener.close()
         raise _cannot_listen(host, port, error) from None
     return listener
 
 
-def _cannot_listen(host: str, port: int, error: Exception) -> UserError:
-    number = getattr(error, "errno", None)
-    if number == errno.EADDRINUSE:
+def _cannot_listen(host: str, port: int, error: OSError) -> UserError:
+    if error.errno == errno.EADDRINUSE:
         return UserError(
             f"Port {port} on {host} is in use",
             "Stop the program that uses it, or choose another port.",
         )
-    if number == errno.EACCES:
+    if error.errno == errno.EACCES:
         return UserError(f"Port {port} may not be opened by this user", "Choose a port above 1023.")
-    if isinstance(error, OverflowError):
-        return UserError(f"{port} is not a port", "Choose a port between 1 and 65535.")
     return UserError(
         f"Cannot listen on {host}, port {port}",
         "Give an address of this machine, such as 127.0.0.1 or 0.0.0.0.",

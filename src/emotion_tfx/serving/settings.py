@@ -38,12 +38,12 @@ class ServerSettings:
         model_base: Folder with one numbered folder per version, as the Pusher writes it.
         model_name: The name in the address, ``/v1/models/{model_name}``.
         host: Address to listen on; loopback unless the user opens it up.
-        rest_port: Port of the REST interface.
+        rest_port: Port of the REST interface; 0 takes any free one, which the log tells.
         poll_seconds: Time between two looks at ``model_base``.
         limits: Bounds on load.
 
     Raises:
-        UserError: The model name cannot stand in an address.
+        UserError: The model name cannot stand in an address, or the port is none.
     """
 
     model_base: Path
@@ -59,3 +59,6 @@ class ServerSettings:
                 f"{self.model_name!r} cannot be a model's name",
                 "Choose a name without slashes, colons and spaces.",
             )
+        # The system would quietly take the port modulo 65536.
+        if not 0 <= self.rest_port <= 65535:
+            raise UserError(f"{self.rest_port} is not a port", "Choose a port between 1 and 65535.")

@@ -1,0 +1,35 @@
+# make run     everything, from the data to a served model (DATA=path for your own data)
+# make test    lint, types and all tests
+# make setup   only install, into .venv
+
+DATA ?=
+UV_VERSION := 0.13.9
+UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
+INSTALLED := .venv/.installed
+EMOTION := .venv/bin/emotion
+PYTHON := .venv/bin/python
+
+.PHONY: run test setup clean
+
+run: setup
+	$(EMOTION) run $(if $(DATA),--data $(DATA))
+
+test: setup
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	$(PYTHON) -m pytest
+
+setup: $(INSTALLED)
+
+# uv finds the Python named in .python-version, and installs exactly what uv.lock says.
+$(INSTALLED): pyproject.toml uv.lock .python-version | $(UV)
+	UV_COMPILE_BYTECODE=1 $(UV) sync --frozen --all-extras
+	@touch $@
+
+.uv/bin/uv:
+	python3 -m venv .uv
+	.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+clean:
+	rm -rf .venv .uv output

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+
+import numpy as np
+import pytest
+
+from emotion_tfx.labels import LABELS
+from emotion_tfx.model.dataset import Dataset
+from emotion_tfx.model.hyperparameters import Hyperparameters
+from emotion_tfx.model.training import (
+    Epoch,
+    TrainedNetwork,
+    WeightAverage,
+    planned_epochs,
+    predict_logits,
+    train,
+)
+
+from .examples import dataset_of, vocabulary_of
+
+#: One word for each label, among others that say nothing.
+TELLING = ("sad", "happy", "love", "angry", "afraid", "surprised")
+FILLERS = ("i", "feel", "so", "today", "here", "again")
+VOCABULARY = vocabulary_of([*TELLING, *FILLERS])
+HYPERPARAMETERS = Hyperparameters(
+    units=12, dense_units=12, subword_dimensions=4, dropout=0.1, batch_size=16, epochs=5
+)
+
+
+def texts(count: int, seed: int) -> tuple[list[str], list[int]]:
+    """Random texts and their labels."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, len(LABELS), count).tolist()
+    rows = []
+    for label in labels:
+        words = generator.choice(FILLERS, generator.integers(1, 8)).tolist()
+        words.insert(generator.integers(0, len(words) + 1), TELLING[label])
+        rows.append(" ".join(words))
+    return rows, labels
+
+
+def dataset(count: int, seed: int) -> Dataset:
+    return dataset_of(VOCABULARY, *texts(count, seed))
+
+
+def accuracy(trained: TrainedNetwork, examples: Dataset) -> float:
+    predicted = predict_logits(trained.network, examples).argmax(axis=1)
+    return float(np.mean(predicted == examples.labels))
+
+
+@dataclass
+class Told:
+    """What the progress was told."""
+
+    calls: list[tuple[int, int]] = field(default_factory=list)
+
+    def __call__(self, seen: int, total: int) -> None:
+        self.calls.append((seen, total))
+
+
+@pytest.fixture(scope="module")
+def examples() -> Dataset:
+    return dataset(400, seed=0)
+
+
+@pytest.fixture(scope="module")
+def validation() -> Dataset:
+    return dataset(90, seed=1)
+
+
+@pytest.fixture(scope="module")
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture(scope="module")
+def trained(examples: Dataset, validation: Dataset, told: Told) -> TrainedNetwork:
+    return train(examples, validation, VOCABULARY, HYPERPARAMETERS, seed=4, progress=told)
+
+
+def test_it_learns_a_small_problem(trained: TrainedNetwork, examples: Dataset, validation: Dataset):
+    assert accuracy(trained, examples) > 0.95
+    assert accuracy(trained, validation) > 0.95
+
+
+def test_each_epoch_is_recorded(trained: TrainedNetwork):
+    history = trained.history
+    assert [each["epoch"] for each in history] == [1, 2, 3, 4, 5]
+    assert all(set(each) == {field.name for field in fields(Epoch)} for each in history)
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert history[-1]["val_loss"] < history[0]["val_loss"]
+    assert all(0 <= each["val_macro_f1"] <= 1 for each in history)
+
+
+def test_the_learning_rate_falls_to_nearly_nothing(trained: TrainedNetwork):
+    rates = [each["learning_rate"] for each in trained.history]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] < HYPERPARAMETERS.learning_rate
+    assert rates[-1] <= 0.011 * HYPERPARAMETERS.learning_rate
+
+
+def test_the_network_has_the_weights_of_its_best_epoch(
+    trained: TrainedNetwork, validation: Dataset
+):
+    np.testing.assert_allclose(
+        predict_logits(trained.network, validation), trained.validation_logits, atol=1e-5
+    )
+    best = max(each["val_accuracy"] + each["val_macro_f1"] for each in trained.history)
+    chosen = next(
+        each for each in trained.history if each["val_accuracy"] + each["val_macro_f1"] == best
+    )
+    assert accuracy(trained, validation) == pytest.approx(chosen["val_accuracy"])
+
+
+def test_progress_is_told_after_each_step_up_to_the_total(
+    trained: TrainedNetwork, told: Told, examples: Dataset
+):
+    total = HYPERPARAMETERS.epochs * len(examples)
+    seen = [each for each, _ in told.calls]
+    assert {each for _, each in told.calls} == {total}
+    assert seen == list(range(HYPERPARAMETERS.batch_size, total + 1, HYPERPARAMETERS.batch_size))
+
+
+def test_the_same_seed_gives_the_same_weights(examples: Dataset, validation: Dataset):
+    few = replace(HYPERPARAMETERS, epochs=2, batch_size=64)
+
+    def weights(seed: int) -> list[np.ndarray]:
+        return train(examples, validation, VOCABULARY, few, seed=seed).network.get_weights()
+
+    first, again, other = weights(1), weights(1), weights(2)
+    for one, two in zip(first, again, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-6)
+    assert any(np.abs(one - two).max() > 1e-3 for one, two in zip(first, other, strict=True))
+
+
+def test_texts_without_weight_teach_nothing(examples: Dataset, validation: Dataset):
+    """As many texts with wrong labels are added, all with the weight 0."""
+    rows, labels = texts(400, seed=0)
+    wrong = [(label + 1) % len(LABELS) for label in labels]
+    mixed = dataset_of(VOCABULARY, rows * 2, labels + wrong, [1.0] * 400 + [0.0] * 400)
+    assert accuracy(train(mixed, validation, VOCABULARY, HYPERPARAMETERS), validation) > 0.95
+
+
+def test_logits_stand_in_the_order_of_the_texts(trained: TrainedNetwork, validation: Dataset):
+    logits = predict_logits(trained.network, validation)
+    assert logits.shape == (len(validation), len(LABELS))
+    for row in (0, 7, 50):
+        alone = trained.network(validation.inputs(np.array([row])))[0]
+        np.testing.assert_allclose(logits[row], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("examples", "epochs", "max_examples", "planned"),
+    [
+        (16_000, 8, 1_200_000, 8),
+        (400_000, 8, 1_200_000, 3),  # as many as the limit allows
+        (10_000_000, 8, 1_200_000, 2),  # but two at least
+        (100, 1, 1_200_000, 2),
+        (0, 8, 1_200_000, 8),
+    ],
+)
+def test_epochs_are_planned_by_the_size_of_the_corpus(
+    examples: int, epochs: int, max_examples: int, planned: int
+):
+    limits = Hyperparameters(epochs=epochs, max_examples=max_examples)
+    assert planned_epochs(examples, limits) == planned
+
+
+class TestWeightAverage:
+    def test_it_starts_at_the_weights_and_moves_towards_their_changes(
+        self, trained: TrainedNetwork
+    ):
+        network = trained.network
+        kept = network.get_weights()
+        average = WeightAverage(network, steps=1_000)
+        network.set_weights([weight + 1 for weight in kept])
+        for _ in range(10):
+            average.update()
+        near = [float((now - then).mean()) for now, then in zip(average.weights(), kept)]
+        for _ in range(2_000):
+            average.update()
+        far = [float((now - then).mean()) for now, then in zip(average.weights(), kept)]
+        network.set_weights(kept)
+        assert all(0 < each < 0.5 for each in near)
+        assert far == pytest.approx([1.0] * len(kept), abs=1e-3)
