@@ -1,9 +1,8 @@
 """Training throughput on the CPU: this project's recipe beside a common tutorial's configuration.
 
 Each configuration learns from the same texts, in turn, in a process of its own. The middle one,
-this project's network fed the way the tutorial feeds its own, tells apart what comes from batching
-and what from the network. Timed are passes over prepared texts: neither the preparation of the
-texts nor the first pass, which also traces and compiles, is counted.
+this project's network fed the way the tutorial feeds its own, tells batching and network apart.
+Neither preparing the texts nor the first pass, which also traces and compiles, is counted.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import os
 import random
 import statistics
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -23,6 +21,7 @@ from importlib.metadata import version
 from itertools import cycle, islice, pairwise
 from multiprocessing import get_context
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,7 +41,6 @@ STEPS, BATCH, WORDS = 100, 32, 1_000  # as in the tutorial
 TUTORIAL = f"tutorial: Keras BiLSTM, padded to {STEPS}, batches of {BATCH}"
 #: Passes of the slow configurations; the recipe makes as many as its hyperparameters say.
 PASSES = 2
-
 #: Texts to examples per second, one figure for each pass after the first.
 Measure = Callable[[list[Row]], list[float]]
 
@@ -77,9 +75,7 @@ def tutorial(rows: list[Row]) -> list[float]:
     )
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     ends: list[float] = []
-    clock = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter())
-    )
+    clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: ends.append(perf_counter()))
     ids, labels = vectorize(texts).numpy(), np.array([row.label for row in rows])
     model.fit(ids, labels, batch_size=BATCH, epochs=PASSES, verbose=0, callbacks=[clock])
     return [len(rows) / (end - begin) for begin, end in pairwise(ends)]
@@ -102,28 +98,27 @@ def _prepare(rows: list[Row]) -> tuple[Dataset, Vocabulary]:
     import tensorflow_transform.beam as tft_beam
 
     from emotion_tfx.features import preprocessing, vocabulary
-    from emotion_tfx.features.text import SUBWORDS
     from emotion_tfx.model.dataset import Dataset
 
     spec = {preprocessing.TEXT: tf.io.FixedLenFeature([], tf.string)}
     metadata = tft.DatasetMetadata.from_feature_spec(spec)
     texts = [row.text for row in rows]
-    raw = [{preprocessing.TEXT: text} for text in texts]
     with tempfile.TemporaryDirectory() as folder:
         with tft_beam.Context(temp_dir=f"{folder}/work"):
             analyze = tft_beam.AnalyzeDataset(preprocessing.preprocessing_fn)
+            raw = [{preprocessing.TEXT: text} for text in texts]
             _ = (raw, metadata) | analyze | tft_beam.WriteTransformFn(folder)
         output = tft.TFTransformOutput(folder)
-        assets = Path(output.transform_savedmodel_dir, "assets")
-        words = vocabulary.Vocabulary.load(assets / vocabulary.ASSET)
+        path = Path(output.transform_savedmodel_dir, "assets", vocabulary.ASSET)
+        words = vocabulary.Vocabulary.load(path)
         features = output.transform_raw_features({preprocessing.TEXT: tf.constant(texts)})
-    names = (preprocessing.WORD_IDS, preprocessing.STEM_IDS, preprocessing.SUBWORD_IDS)
+    names = preprocessing.WORD_IDS, preprocessing.STEM_IDS, preprocessing.SUBWORD_IDS
     tokens = {name: features[name].values.numpy().astype(np.int32) for name in names}
-    subwords = tokens[preprocessing.SUBWORD_IDS].reshape(-1, len(SUBWORDS))
     owners = features[preprocessing.WORD_IDS].indices[:, 0].numpy()
+    tokens[preprocessing.SUBWORD_IDS] = tokens[preprocessing.SUBWORD_IDS].reshape(len(owners), -1)
     dataset = Dataset(
         offsets=np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=len(rows)))]),
-        tokens=tokens | {preprocessing.SUBWORD_IDS: subwords},
+        tokens=tokens,
         labels=np.array([row.label for row in rows], np.int32),
         weights=np.ones(len(rows), np.float32),
     )
@@ -161,18 +156,16 @@ def _read(path: Path) -> list[Row]:
 
 
 def main(
-    data: Annotated[
-        Path | None,
-        typer.Option(help="A CSV with the columns text and label. Without it: the bundled sample."),
-    ] = None,
+    data: Annotated[Path | None, typer.Option(help="CSV with columns text and label.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Measure training throughput on this machine's CPU.
 
     Compares this project's recipe with a common tutorial's configuration,
     both in float32 with TensorFlow's default threads, on the same 4,096
-    texts: drawn from the CSV, or repeated if it has fewer. Takes about
-    three minutes on two cores, which should have nothing else to do.
+    texts: drawn from your CSV (without one, from the bundled sample), or
+    repeated if it has fewer. Takes about three minutes on two cores,
+    which should have nothing else to do.
 
     Example: python benchmarks/training.py --data train.csv
     """

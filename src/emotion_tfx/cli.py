@@ -131,9 +131,7 @@ def serve(
 
 @app.command()
 def predict(
-    text: Annotated[
-        str | None, typer.Argument(help="A text; standard input without it.")
-    ] = None,
+    text: Annotated[str | None, typer.Argument(help="A text; standard input without it.")] = None,
     input_: Annotated[
         Path | None, typer.Option("--input", "-i", help="A CSV with a text a row.")
     ] = None,

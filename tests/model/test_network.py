@@ -13,7 +13,7 @@ from emotion_tfx.model.network import LSTM, EmotionNetwork, initialise_embedding
 
 from .examples import dataset_of, vocabulary_of
 
-WORDS = "i feel so happy sad angry not today and here".split()
+WORDS = ["i", "feel", "so", "happy", "sad", "angry", "not", "today", "and", "here"]
 TEXTS = [
     "sad",
     "i feel so happy today",

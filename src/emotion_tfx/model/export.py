@@ -44,8 +44,13 @@ class ServedModel(tf.Module):
     ) -> None:
         super().__init__()
         self._transform = tf.saved_model.load(transform_dir)
-        self._network = network
+        self._features = network.features
         self._calibration = calibration
+        # Plain variables, and the network behind a function, so that no Keras object is tracked:
+        # a session (TensorFlow Serving's way of loading) does not find Keras 3's variables.
+        self._weights = [tf.Variable(weight.numpy()) for weight in network.trainable_variables]
+        seeds = [tf.constant(seed.numpy()) for seed in network.non_trainable_variables]
+        self._logits = lambda inputs: network.stateless_call(self._weights, seeds, inputs)[0]
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """The exported functions by name; see the module's functions for their contracts."""
@@ -92,7 +97,7 @@ class ServedModel(tf.Module):
         features = self._prepare(text)
         probabilities = self._probabilities(features)
         predicted = tf.argmax(probabilities, axis=1)
-        fed = {name: features[name] for name in self._network.features}
+        fed = {name: features[name] for name in self._features}
         without = tf.map_fn(
             self._probabilities_without_each,
             fed,
@@ -110,7 +115,7 @@ class ServedModel(tf.Module):
     def _transform_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Serialized tf.Example, string [N], to what the network is fed."""
         features = self._prepare(_texts(examples))
-        return {name: features[name] for name in self._network.features}
+        return {name: features[name] for name in self._features}
 
     def _prepare(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         size = tf.shape(text)[0]
@@ -128,18 +133,18 @@ class ServedModel(tf.Module):
         rows = tf.cast(size, tf.int64)
         dense = {
             name: _densify(sparse[name], rows, longest, "" if name == TOKENS else 0)
-            for name in (*self._network.features, TOKENS)
+            for name in (*self._features, TOKENS)
             if name != SUBWORD_IDS
         }
-        if SUBWORD_IDS in self._network.features:
+        if SUBWORD_IDS in self._features:
             kinds = len(SUBWORDS)
             flat = _densify(sparse[SUBWORD_IDS], rows, longest * kinds, 0)
             dense[SUBWORD_IDS] = tf.reshape(flat, [rows, longest, kinds])
         return dense
 
     def _probabilities(self, features: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        fed = {name: features[name] for name in self._network.features}
-        return tf.nn.softmax(self._network(fed) / self._calibration.temperature)
+        fed = {name: features[name] for name in self._features}
+        return tf.nn.softmax(self._logits(fed) / self._calibration.temperature)
 
     def _probabilities_without_each(self, features: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """One text's ids [longest, ...] to probabilities float32 [longest, 6], each token out."""

@@ -309,7 +309,7 @@ def _warmup_requests(path: Path) -> Iterable[tuple[str, dict[str, np.ndarray]]]:
     if not file.exists():
         return
     try:
-        from tensorflow_serving.apis.prediction_log_pb2 import (  # type: ignore[import-untyped]
+        from tensorflow_serving.apis.prediction_log_pb2 import (
             PredictionLog,
         )
     except ImportError:
