@@ -40,7 +40,7 @@ TEXTS = 4_096
 STEPS, BATCH, WORDS = 100, 32, 1_000  # as in the tutorial
 TUTORIAL = f"tutorial: Keras BiLSTM, padded to {STEPS}, batches of {BATCH}"
 #: Passes of the slow configurations; the recipe makes as many as its hyperparameters say.
-PASSES = 2
+PASSES = 3
 #: Texts to examples per second, one figure for each pass after the first.
 Measure = Callable[[list[Row]], list[float]]
 
@@ -163,9 +163,8 @@ def main(
 
     Compares this project's recipe with a common tutorial's configuration,
     both in float32 with TensorFlow's default threads, on the same 4,096
-    texts: drawn from your CSV (without one, from the bundled sample), or
-    repeated if it has fewer. Takes about three minutes on two cores,
-    which should have nothing else to do.
+    texts: drawn from your CSV (by default the bundled sample), repeated if
+    it has fewer. Takes some three minutes on two cores that do nothing else.
 
     Example: python benchmarks/training.py --data train.csv
     """

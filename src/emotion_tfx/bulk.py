@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -17,7 +18,9 @@ from emotion_tfx.errors import UserError
 from emotion_tfx.labels import LABELS
 from emotion_tfx.model.classifier import EmotionClassifier
 
-_ROWS_AT_ONCE = 16_384
+if TYPE_CHECKING:
+    from _csv import Reader
+
 _LONGEST_FIELD = 10_000_000
 
 
@@ -76,8 +79,12 @@ def predict_csv(
             "Convert it, for example with `iconv -f latin1 -t utf-8`.",
             path=source,
         ) from error
-    except csv.Error as error:
-        raise UserError(f"The file is no CSV: {error}", "Mend that line.", path=source) from error
+    except OSError as error:
+        raise UserError(
+            f"The file cannot be read or written: {error.strerror}",
+            "Check --input and --output, the permissions and the space on the disk.",
+            path=Path(error.filename or target),
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -90,7 +97,8 @@ def _copy(
     text_column: str,
 ) -> None:
     reader = csv.reader(reading)
-    header = next(reader, None)
+    records = _records(reader, source)
+    header = next(records, None)
     if header is None or text_column not in header:
         there = "It is empty" if header is None else "It has " + ", ".join(map(repr, header))
         raise UserError(
@@ -101,13 +109,14 @@ def _copy(
     column = header.index(text_column)
     writer = csv.writer(writing)  # type: ignore[arg-type]
     ours = ("label", "confidence", *(f"p_{name}" for name in LABELS))
-    writer.writerow([*header, *(f"predicted_{name}" if name in header else name for name in ours)])
+    writer.writerow([*header, *(_free_name(name, header) for name in ours)])
     pending: list[list[str]] = []
 
     def texts() -> Iterator[str]:
-        for row in reader:
+        for record in records:
+            row = _filled_up(record, len(header), source, reader.line_num)
             pending.append(row)
-            yield row[column] if column < len(row) else ""
+            yield row[column]
 
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as bar:
@@ -118,10 +127,37 @@ def _copy(
             rounded = np.round(part.probabilities.astype(float), 6).tolist()
             rows, pending[:] = pending[: len(names)], pending[len(names) :]
             writer.writerows(
-                [*row, *[""] * (len(header) - len(row)), name, max(shares), *shares]
+                [*row, name, max(shares), *shares]
                 for row, name, shares in zip(rows, names, rounded, strict=True)
             )
             bar.update(task, advance=len(names))
+
+
+def _free_name(name: str, taken: list[str]) -> str:
+    while name in taken:
+        name = f"predicted_{name}"
+    return name
+
+
+def _records(reader: Reader, source: Path) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise UserError(
+            f"The file is no CSV: {error}", "Mend that line.", path=source, line=reader.line_num
+        ) from error
+
+
+def _filled_up(row: list[str], columns: int, source: Path, line: int) -> list[str]:
+    """A short row gets empty fields; a longer one would push our columns out of their places."""
+    if len(row) > columns:
+        raise UserError(
+            f"The row has {len(row)} fields, the header {columns}",
+            "Put a text that holds commas or line breaks between double quotes.",
+            path=source,
+            line=line,
+        )
+    return [*row, *[""] * (columns - len(row))]
 
 
 def _count_lines(path: Path) -> int:

@@ -68,7 +68,7 @@ def train(
     beam_arg: BeamArgs = None,
 ) -> None:
     """Run the pipeline: check the data, train, evaluate, and push the model if it is good."""
-    _train(_settings(output, beam_runner, beam_arg), data, extra)
+    _end(_train(_settings(output, beam_runner, beam_arg), data, extra))
 
 
 @app.command()
@@ -79,7 +79,7 @@ def tune(
     output: Output = None,
 ) -> None:
     """Search the hyperparameters, train with the best, and keep them for the runs to come."""
-    _train(_settings(output), data, extra, trials=trials)
+    _end(_train(_settings(output), data, extra, trials=trials))
 
 
 @app.command()
@@ -179,7 +179,7 @@ def _settings(
     if beam_runner or beam_args:
         runner = [f"--runner={beam_runner}"] if beam_runner else []
         given["beam_args"] = [*runner, *(beam_args or [])]
-    return Settings(**given)  # type: ignore[arg-type]
+    return Settings.load(**given)
 
 
 def _train(
@@ -206,14 +206,30 @@ def _train(
     console.print(f"report  {result.report}", soft_wrap=True)
     if result.pushed:
         console.print(f"pushed  {result.version}", soft_wrap=True)
+    elif result.accepted:
+        console.print(f"unchanged  {result.version}", soft_wrap=True)
     else:
-        console.print(f"nothing new was pushed; in service: {result.version}", soft_wrap=True)
+        in_service = (
+            f"in service stays {result.version}" if result.version else "none is in service"
+        )
+        console.print(
+            f"The model is not good enough and was not pushed; {in_service}. "
+            f"The report says why; EMOTION_MIN_ACCURACY (now {settings.min_accuracy:g}) and "
+            f"EMOTION_MAX_DROP (now {settings.max_drop:g}) set what is enough.",
+            soft_wrap=True,
+        )
     if corpus.is_sample:
         console.print(
             "This model was trained on the bundled sample: it shows the system at work, is no "
             "measure of it, and never becomes the default of `emotion predict`."
         )
     return result
+
+
+def _end(result: RunResult) -> None:
+    """Ends a run with the code 1 if its model was refused, for scripts to see."""
+    if not result.accepted:
+        raise typer.Exit(1)
 
 
 def _classifier(model: Path | None) -> EmotionClassifier:

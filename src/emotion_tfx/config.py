@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
+
+from emotion_tfx.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,28 @@ class Settings(BaseSettings):
         ["--runner=DirectRunner", "--direct_running_mode=in_memory"],
         description="Options of the Beam engine.",
     )
+
+    @classmethod
+    def load(cls, **given: Any) -> Settings:  # noqa: ANN401
+        """The settings, with those given put over the environment's and the file's.
+
+        Raises:
+            UserError: One of them cannot be what it says, or the file is no TOML.
+        """
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0])
+            raise UserError(
+                f"The setting {name!r} is not right: {first['msg']}",
+                f"Mend it in the environment (EMOTION_{name.upper()}) or in emotion.toml.",
+            ) from error
+        except (SettingsError, ValueError) as error:
+            raise UserError(
+                f"The settings cannot be read: {error}",
+                "Mend emotion.toml or the environment variables EMOTION_….",
+            ) from error
 
     @classmethod
     def settings_customise_sources(

@@ -68,10 +68,14 @@ def test_the_gradients_of_a_repeated_row_are_summed(generator: np.random.Generat
     start = table(generator).numpy()
     repeated, summed = tf.Variable(start), tf.Variable(start)
     lazy_repeated, lazy_summed = LazyAdam([repeated]), LazyAdam([summed])
-    for number in range(1, 4):
-        a, b, c = generator.normal(size=(3, DIMENSIONS))
-        step(lazy_repeated, number, slices([5, 2, 5], np.stack([a, b, c])))
-        step(lazy_summed, number, slices([2, 5], np.stack([b, a + c])))
+    # Another number of times at each step: Adam would not notice a factor that stays.
+    for number, times in enumerate([2, 1, 3], start=1):
+        gradients = generator.normal(size=(times, DIMENSIONS))
+        other = generator.normal(size=(1, DIMENSIONS))
+        values = np.concatenate([gradients[:1], other, gradients[1:]])
+        step(lazy_repeated, number, slices([5, 2, *[5] * (times - 1)], values))
+        total = np.concatenate([other, gradients.sum(axis=0, keepdims=True)])
+        step(lazy_summed, number, slices([2, 5], total))
     np.testing.assert_allclose(repeated.numpy(), summed.numpy(), atol=1e-6)
 
 

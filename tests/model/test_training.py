@@ -24,6 +24,7 @@ TELLING = ("sad", "happy", "love", "angry", "afraid", "surprised")
 FILLERS = ("i", "feel", "so", "today", "here", "again")
 VOCABULARY = vocabulary_of([*TELLING, *FILLERS])
 HYPERPARAMETERS = Hyperparameters(
+    min_examples=0,
     units=12,
     dense_units=12,
     subword_dimensions=4,
@@ -166,7 +167,7 @@ def test_logits_stand_in_the_order_of_the_texts(trained: TrainedNetwork, validat
 def test_epochs_are_planned_by_the_size_of_the_corpus(
     examples: int, epochs: int, max_examples: int, planned: int
 ):
-    limits = Hyperparameters(epochs=epochs, max_examples=max_examples)
+    limits = Hyperparameters(epochs=epochs, min_examples=1_000, max_examples=max_examples)
     assert planned_epochs(examples, limits) == planned
 
 

@@ -29,6 +29,7 @@ class Hyperparameters:
         label_smoothing: Share of the target spread over all classes.
         batch_size: Texts a step.
         epochs: Passes over the training texts.
+        min_examples: A small corpus is passed over more often, until so many texts are seen.
         max_examples: Training ends after so many texts at the latest, counted over all passes.
     """
 
@@ -44,6 +45,7 @@ class Hyperparameters:
     label_smoothing: float = 0.05
     batch_size: int = 128
     epochs: int = 8
+    min_examples: int = 40_000
     max_examples: int = 1_200_000
 
     @classmethod

@@ -31,7 +31,7 @@ def default_base(settings: Settings | None = None) -> Path:
     Raises:
         UserError: There is neither.
     """
-    settings = settings or Settings()
+    settings = settings or Settings.load()
     for base in (settings.paths(sample=False).serving_model, shipped_base()):
         if newest_version(base):
             return base

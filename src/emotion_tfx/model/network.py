@@ -90,19 +90,12 @@ class EmotionNetwork(keras.Model):
         super().__init__()
         self.features = features
         self.word_dropout = hyperparameters.word_dropout
-        embedding = keras.layers.Embedding
-        self.embeddings = {
-            WORD_IDS: embedding(
-                len(vocabulary.words) + FIRST_WORD_ID, hyperparameters.word_dimensions
-            ),
-            STEM_IDS: embedding(
-                len(vocabulary.stems) + FIRST_WORD_ID, hyperparameters.stem_dimensions
-            ),
-            SUBWORD_IDS: embedding(
-                len(SUBWORDS) * SUBWORD_BUCKETS, hyperparameters.subword_dimensions
-            ),
+        sizes = {
+            WORD_IDS: (len(vocabulary.words) + FIRST_WORD_ID, hyperparameters.word_dimensions),
+            STEM_IDS: (len(vocabulary.stems) + FIRST_WORD_ID, hyperparameters.stem_dimensions),
+            SUBWORD_IDS: (len(SUBWORDS) * SUBWORD_BUCKETS, hyperparameters.subword_dimensions),
         }
-        self.embeddings = {name: self.embeddings[name] for name in features}
+        self.embeddings = {name: keras.layers.Embedding(*sizes[name]) for name in features}
         self.input_dropout = keras.layers.Dropout(hyperparameters.dropout)
         self.forward_lstm = LSTM(hyperparameters.units)
         self.backward_lstm = LSTM(hyperparameters.units)

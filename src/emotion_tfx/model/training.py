@@ -120,9 +120,10 @@ def _build(
 
 
 def planned_epochs(examples: int, hyperparameters: Hyperparameters) -> int:
-    """Passes over the data: as set, fewer on a large corpus, at least two."""
+    """Passes over the data: as set, more if it is small, fewer if it is large, at least two."""
+    needed = math.ceil(hyperparameters.min_examples / max(examples, 1))
     affordable = hyperparameters.max_examples // max(examples, 1)
-    return max(2, min(hyperparameters.epochs, affordable))
+    return max(2, min(max(hyperparameters.epochs, needed), affordable))
 
 
 def predict_logits(network: EmotionNetwork, dataset: Dataset) -> np.ndarray:

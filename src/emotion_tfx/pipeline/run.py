@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -20,6 +21,9 @@ from emotion_tfx.data import Corpus, Extra, prepare
 from emotion_tfx.errors import UserError
 from emotion_tfx.model.hyperparameters import Hyperparameters
 from emotion_tfx.model.locate import newest_version
+
+#: What a model of the bundled sample must reach to be served: well above guessing, no more.
+_SAMPLE_FLOOR = 0.25
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,14 @@ class RunResult:
         paths: Where everything is.
         version: The newest version in service, if there is any.
         pushed: Whether this run pushed it.
+        accepted: Whether the model of this run was good enough; it is not pushed twice.
         report: The HTML report.
     """
 
     paths: Paths
     version: Path | None
     pushed: bool
+    accepted: bool
     report: Path
 
 
@@ -85,14 +91,19 @@ def _create(corpus: Corpus, paths: Paths, settings: Settings, trials: int) -> ob
             metadata=paths.metadata,
             serving_model=paths.serving_model,
             hyperparameters=_stored_hyperparameters(paths),
-            facts={"corpus": corpus.name, "is_sample": corpus.is_sample},
+            facts={"corpus": corpus.name},
             trials=trials,
-            min_accuracy=settings.min_accuracy,
+            min_accuracy=_floor(corpus, settings),
             max_drop=settings.max_drop,
             seed=settings.seed,
             beam_args=tuple(settings.beam_args),
         )
     )
+
+
+def _floor(corpus: Corpus, settings: Settings) -> float:
+    asked_for = "min_accuracy" in settings.model_fields_set
+    return _SAMPLE_FLOOR if corpus.is_sample and not asked_for else settings.min_accuracy
 
 
 def _stored_hyperparameters(paths: Paths) -> Path:
@@ -163,9 +174,12 @@ def _quiet(log: Path) -> Iterator[None]:
     from absl import logging as absl_logging
 
     absl_logging.set_verbosity(absl_logging.INFO)
+    # A log that cannot be written, on a full disk, must not print a traceback for each line.
+    complains, logging.raiseExceptions = logging.raiseExceptions, False
     try:
         yield
     finally:
+        logging.raiseExceptions = complains
         logging.captureWarnings(False)
 
 
@@ -205,23 +219,45 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _keep_best(paths: Paths) -> None:
     """Stores what the search found, as the default of the runs to come."""
-    found = max(
-        paths.artifacts.glob("Tuner/best_hyperparameters/*/best_hyperparameters.txt"),
-        key=lambda file: int(file.parent.name),
-    )
+    found = Path(_output(paths, "Tuner", "best_hyperparameters").uri) / "best_hyperparameters.txt"
     Hyperparameters.load(found).save(paths.hyperparameters)
 
 
 def _collect(paths: Paths, before: Path | None) -> RunResult:
-    """Puts the report where people find it, and the card beside a model just pushed."""
-    newest = max(
-        (paths.artifacts / "Reporter" / "report").iterdir(), key=lambda folder: int(folder.name)
-    )
+    """Puts the report where people find it, and the card beside the model it is about."""
+    report = Path(_output(paths, "Reporter", "report").uri)
     shutil.rmtree(paths.report, ignore_errors=True)
-    shutil.copytree(newest, paths.report)
+    shutil.copytree(report, paths.report)
+    model = _output(paths, "Pusher", "pushed_model").custom_properties
+    accepted = bool(model["pushed"].int_value)
     version = newest_version(paths.serving_model)
+    # Not only after a push: an earlier run may have been cut off between its push and this.
+    if (
+        accepted
+        and version is not None
+        and str(version) == model["pushed_destination"].string_value
+    ):
+        shutil.copy(report / "README.md", version / "README.md")
+        shutil.copy(report / "metrics.json", version / "assets.extra" / "metrics.json")
     pushed = version is not None and version != before
-    if version is not None and pushed:
-        shutil.copy(newest / "README.md", version / "README.md")
-        shutil.copy(newest / "metrics.json", version / "assets.extra" / "metrics.json")
-    return RunResult(paths, version, pushed, paths.report / "report.html")
+    return RunResult(paths, version, pushed, accepted, paths.report / "report.html")
+
+
+def _output(paths: Paths, component: str, name: str) -> Any:  # noqa: ANN401
+    """The artifact that a component gave in the last run, made then or taken from the cache."""
+    from ml_metadata.metadata_store import MetadataStore
+    from ml_metadata.proto import metadata_store_pb2 as mlmd
+    from tfx import v1 as tfx
+
+    from emotion_tfx.pipeline.pipeline import NAME
+
+    config = tfx.orchestration.metadata.sqlite_metadata_connection_config(str(paths.metadata))
+    store = MetadataStore(config)
+    node = store.get_context_by_type_and_name("node", f"{NAME}.{component}")
+    last = max(execution.id for execution in store.get_executions_by_context(node.id))
+    (artifact_id,) = (
+        event.artifact_id
+        for event in store.get_events_by_execution_ids([last])
+        if event.type == mlmd.Event.OUTPUT and event.path.steps[0].key == name
+    )
+    return store.get_artifacts_by_id([artifact_id])[0]
