@@ -160,8 +160,8 @@ def test_logits_stand_in_the_order_of_the_texts(trained: TrainedNetwork, validat
         (16_000, 8, 1_200_000, 8),
         (400_000, 8, 1_200_000, 3),  # as many as the limit allows
         (10_000_000, 8, 1_200_000, 2),  # but two at least
-        (100, 1, 1_200_000, 2),
-        (0, 8, 1_200_000, 8),
+        (100, 1, 1_200_000, 10),  # a small corpus is passed over more often
+        (2_000, 1, 1_200_000, 2),
     ],
 )
 def test_epochs_are_planned_by_the_size_of_the_corpus(
