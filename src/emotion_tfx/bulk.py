@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from rich.console import Console
@@ -45,6 +45,22 @@ def predict_texts(
             ranked = sorted(answer.probabilities.items(), key=lambda item: -item[1])
             shares = "  ".join(f"{name} {share:.3f}" for name, share in ranked)
             sys.stdout.write(f"{answer.label}  {answer.confidence:.3f}{doubt}   [{shares}]\n")
+
+
+def read_lines(stream: BinaryIO) -> Iterator[str]:
+    """The lines of a stream without their ends.
+
+    Raises:
+        UserError: A line is not UTF-8.
+    """
+    for number, line in enumerate(stream, start=1):
+        try:
+            yield line.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"Line {number} of the input is not UTF-8",
+                "Convert it, for example with `iconv -f latin1 -t utf-8`.",
+            ) from error
 
 
 def predict_csv(

@@ -152,8 +152,7 @@ def predict(
     elif text is not None:
         bulk.predict_texts(_classifier(model), [text], as_json=as_json)
     else:
-        lines = (line.rstrip("\n") for line in sys.stdin)
-        bulk.predict_texts(_classifier(model), lines, as_json=as_json)
+        bulk.predict_texts(_classifier(model), bulk.read_lines(sys.stdin.buffer), as_json=as_json)
 
 
 @app.command()
@@ -214,8 +213,7 @@ def _train(
         )
         console.print(
             f"The model is not good enough and was not pushed; {in_service}. "
-            f"The report says why; EMOTION_MIN_ACCURACY (now {settings.min_accuracy:g}) and "
-            f"EMOTION_MAX_DROP (now {settings.max_drop:g}) set what is enough.",
+            "The report says why; EMOTION_MIN_ACCURACY and EMOTION_MAX_DROP set what is enough.",
             soft_wrap=True,
         )
     if corpus.is_sample:
