@@ -98,7 +98,7 @@ def _prepare(rows: list[Row]) -> tuple[Dataset, Vocabulary]:
     import tensorflow_transform.beam as tft_beam
 
     from emotion_tfx.features import preprocessing, vocabulary
-    from emotion_tfx.model.dataset import Dataset
+    from emotion_tfx.model.dataset import from_columns
 
     spec = {preprocessing.TEXT: tf.io.FixedLenFeature([], tf.string)}
     metadata = tft.DatasetMetadata.from_feature_spec(spec)
@@ -113,14 +113,14 @@ def _prepare(rows: list[Row]) -> tuple[Dataset, Vocabulary]:
         words = vocabulary.Vocabulary.load(path)
         features = output.transform_raw_features({preprocessing.TEXT: tf.constant(texts)})
     names = preprocessing.WORD_IDS, preprocessing.STEM_IDS, preprocessing.SUBWORD_IDS
-    tokens = {name: features[name].values.numpy().astype(np.int32) for name in names}
+    tokens = {name: features[name].values.numpy() for name in names}
     owners = features[preprocessing.WORD_IDS].indices[:, 0].numpy()
     tokens[preprocessing.SUBWORD_IDS] = tokens[preprocessing.SUBWORD_IDS].reshape(len(owners), -1)
-    dataset = Dataset(
-        offsets=np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=len(rows)))]),
-        tokens=tokens,
-        labels=np.array([row.label for row in rows], np.int32),
-        weights=np.ones(len(rows), np.float32),
+    dataset = from_columns(
+        np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=len(rows)))]),
+        tokens,
+        np.array([row.label for row in rows]),
+        np.ones(len(rows)),
     )
     return dataset, words
 
@@ -129,12 +129,17 @@ def _pad(dataset: Dataset) -> Dataset:
     """Makes every text ``STEPS`` tokens long, with padding or by cutting it."""
     import numpy as np
 
-    tokens = {}
-    for name, ids in dataset.inputs(np.arange(len(dataset))).items():
-        padded = np.zeros((len(dataset), STEPS, *ids.shape[2:]), ids.dtype)
-        padded[:, : ids.shape[1]] = ids[:, :STEPS]
-        tokens[name] = padded.reshape(-1, *ids.shape[2:])
-    return replace(dataset, offsets=np.arange(len(dataset) + 1) * STEPS, tokens=tokens)
+    distinct = {
+        name: np.concatenate([ids, np.zeros_like(ids[:1])])
+        for name, ids in dataset.distinct.items()
+    }
+    padding = len(distinct[dataset.features[0]]) - 1
+    tokens = np.full((len(dataset), STEPS), padding, np.int32)
+    for row, (start, end) in zip(tokens, pairwise(dataset.offsets), strict=True):
+        text = dataset.tokens[start:end][:STEPS]
+        row[: len(text)] = text
+    offsets = np.arange(len(dataset) + 1) * STEPS
+    return replace(dataset, offsets=offsets, tokens=tokens.reshape(-1), distinct=distinct)
 
 
 def _quiet_cpu() -> None:

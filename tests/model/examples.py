@@ -9,7 +9,7 @@ import numpy as np
 from emotion_tfx.features.preprocessing import STEM_IDS, SUBWORD_BUCKETS, SUBWORD_IDS, WORD_IDS
 from emotion_tfx.features.text import SUBWORDS
 from emotion_tfx.features.vocabulary import FIRST_WORD_ID, Vocabulary
-from emotion_tfx.model.dataset import Dataset
+from emotion_tfx.model.dataset import Dataset, from_columns
 
 
 def vocabulary_of(words: Sequence[str], stems: Sequence[str] | None = None) -> Vocabulary:
@@ -30,15 +30,13 @@ def dataset_of(
     tokens = [text.split() for text in texts]
     lines = np.array([vocabulary.words.index(word) for row in tokens for word in row], np.int32)
     kinds = np.arange(len(SUBWORDS))
-    return Dataset(
-        offsets=np.concatenate([[0], np.cumsum([len(row) for row in tokens], dtype=np.int64)]),
-        tokens={
+    return from_columns(
+        np.concatenate([[0], np.cumsum([len(row) for row in tokens], dtype=np.int64)]),
+        {
             WORD_IDS: lines + FIRST_WORD_ID,
-            STEM_IDS: vocabulary.stem_ids[lines].astype(np.int32),
-            SUBWORD_IDS: (
-                (lines[:, None] * (kinds + 7)) % SUBWORD_BUCKETS + kinds * SUBWORD_BUCKETS
-            ).astype(np.int32),
+            STEM_IDS: vocabulary.stem_ids[lines],
+            SUBWORD_IDS: (lines[:, None] * (kinds + 7)) % SUBWORD_BUCKETS + kinds * SUBWORD_BUCKETS,
         },
-        labels=np.array(labels if labels is not None else [0] * len(texts), np.int32),
-        weights=np.array(weights if weights is not None else [1.0] * len(texts), np.float32),
+        np.array(labels if labels is not None else [0] * len(texts)),
+        np.array(weights if weights is not None else [1.0] * len(texts)),
     )

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from emotion_tfx.features.preprocessing import LABEL, STEM_IDS, SUBWORD_IDS, WEIGHT, WORD_IDS
 from emotion_tfx.features.text import SUBWORDS
-from emotion_tfx.model.dataset import Dataset
+from emotion_tfx.model.dataset import Dataset, from_columns
+from emotion_tfx.model.network import POSITIONS
 
 SPEC = {
     WORD_IDS: tf.io.VarLenFeature(tf.int64),
@@ -48,12 +49,18 @@ def write(path: Path, texts: list[tuple[list[int], int, float]]) -> str:
 
 
 def of_lengths(lengths: list[int]) -> Dataset:
-    return Dataset(
-        offsets=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
-        tokens={WORD_IDS: np.arange(sum(lengths), dtype=np.int32) + 1},
-        labels=np.zeros(len(lengths), np.int32),
-        weights=np.ones(len(lengths), np.float32),
+    return from_columns(
+        np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
+        {WORD_IDS: np.arange(sum(lengths)) + 1},
+        np.zeros(len(lengths)),
+        np.ones(len(lengths)),
     )
+
+
+def ids_of(dataset: Dataset, name: str, row: int) -> list:
+    """The ids that the network reads at each place of a text."""
+    inputs = dataset.inputs(np.array([row]))
+    return [inputs[name][place - 1].tolist() for place in inputs[POSITIONS][:, 0] if place]
 
 
 @pytest.fixture
@@ -67,10 +74,12 @@ def test_what_transform_wrote_is_read(dataset: Dataset):
     assert dataset.lengths.tolist() == [3, 0, 1, 2]
     assert dataset.labels.tolist() == [1, 0, 5, 3]
     assert dataset.weights.tolist() == [1.0, 0.5, 2.0, 1.0]
-    assert dataset.tokens[WORD_IDS].tolist() == [5, 6, 7, 8, 9, 5]
-    assert dataset.tokens[STEM_IDS].tolist() == [105, 106, 107, 108, 109, 105]
-    assert dataset.tokens[SUBWORD_IDS].shape == (6, len(SUBWORDS))
-    assert dataset.tokens[SUBWORD_IDS][3].tolist() == [80, 81, 82, 83]
+    for row, (word_ids, _, _) in enumerate(TEXTS):
+        assert ids_of(dataset, WORD_IDS, row) == word_ids
+        assert ids_of(dataset, STEM_IDS, row) == [each + 100 for each in word_ids]
+        assert ids_of(dataset, SUBWORD_IDS, row) == [
+            [each * 10 + kind for kind in range(len(SUBWORDS))] for each in word_ids
+        ]
 
 
 def test_features_that_were_not_prepared_are_not_read(tmp_path: Path):
@@ -87,24 +96,37 @@ def test_several_files_are_read_in_the_order_of_their_names(tmp_path: Path):
 
 def test_a_large_file_keeps_its_order(tmp_path: Path):
     """More texts than are parsed at once, a text without words at each seam."""
-    texts = [([row] * (row % 3), row % 6, 1.0) for row in range(9_000)]
+    texts = [([row % 7_000] * (row % 3), row % 6, 1.0) for row in range(9_000)]
     dataset = Dataset.read([write(tmp_path / "examples.gz", texts)], SPEC)
     assert dataset.lengths.tolist() == [row % 3 for row in range(9_000)]
     assert dataset.labels.tolist() == [row % 6 for row in range(9_000)]
-    assert dataset.inputs(np.array([8_999]))[WORD_IDS].tolist() == [[8_999, 8_999]]
+    for row in (1, 4_094, 4_097, 7_001, 8_999):
+        assert ids_of(dataset, WORD_IDS, row) == texts[row][0]
 
 
-def test_inputs_are_padded_to_the_longest_text_asked_for(dataset: Dataset):
-    inputs = dataset.inputs(np.array([3, 1, 2]))
-    assert inputs[WORD_IDS].tolist() == [[9, 5], [0, 0], [8, 0]]
-    assert inputs[STEM_IDS].tolist() == [[109, 105], [0, 0], [108, 0]]
-    assert inputs[SUBWORD_IDS].shape == (3, 2, len(SUBWORDS))
-    assert inputs[SUBWORD_IDS][:, 0, 0].tolist() == [90, 0, 80]
+def test_each_distinct_token_of_some_texts_is_given_once(dataset: Dataset):
+    inputs = dataset.inputs(np.array([3, 0, 1]))
+    words = inputs[WORD_IDS].tolist()
+    assert sorted(words) == [5, 6, 7, 9]
+    assert inputs[STEM_IDS].tolist() == [word + 100 for word in words]
+    assert inputs[SUBWORD_IDS].shape == (4, len(SUBWORDS))
     assert {values.dtype for values in inputs.values()} == {np.dtype(np.int32)}
 
 
-def test_texts_without_words_have_one_column_of_padding(dataset: Dataset):
-    assert dataset.inputs(np.array([1]))[WORD_IDS].tolist() == [[0]]
+def test_positions_say_which_token_stands_where_and_0_where_none_does(dataset: Dataset):
+    inputs = dataset.inputs(np.array([3, 0, 1]))
+    number = {word: place + 1 for place, word in enumerate(inputs[WORD_IDS].tolist())}
+    assert inputs[POSITIONS].T.tolist() == [
+        [number[9], number[5], 0],
+        [number[5], number[6], number[7]],
+        [0, 0, 0],
+    ]
+
+
+def test_texts_without_words_have_one_place_that_is_empty(dataset: Dataset):
+    inputs = dataset.inputs(np.array([1]))
+    assert inputs[POSITIONS].tolist() == [[0]]
+    assert inputs[WORD_IDS].tolist() == []
 
 
 LENGTHS = st.lists(st.integers(0, 30), min_size=1, max_size=80)

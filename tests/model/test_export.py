@@ -271,18 +271,26 @@ def test_the_only_token_contributes_all_above_an_empty_text(signatures: Mapping[
     assert contribution == pytest.approx(expected, abs=1e-6)
 
 
-def test_transformed_features_are_what_the_network_takes(
+def test_transformed_features_are_the_ids_that_the_network_reads(
     small_model: SmallModel, signatures: Mapping[str, object]
 ):
     texts = ["i feel so happy", "", "what a lovely, lovely day it was"]
-    features = signatures["transform_features"](
-        examples=tf.constant([example(text.encode()) for text in texts])
-    )
-    shares = probabilities(
-        small_model.network(features).numpy(), small_model.calibration.temperature
-    )
+    features = {
+        name: values.numpy()
+        for name, values in signatures["transform_features"](
+            examples=tf.constant([example(text.encode()) for text in texts])
+        ).items()
+    }
+    used = features["word_ids"] != 0
+    positions = np.zeros(used.shape, np.int32)
+    positions[used] = np.arange(used.sum()) + 1
+    inputs = {name: values[used] for name, values in features.items()}
+    logits = small_model.network(inputs | {"positions": positions.T}).numpy()
     np.testing.assert_allclose(
-        shares, classify(signatures, *texts)["probabilities"], rtol=0, atol=1e-6
+        probabilities(logits, small_model.calibration.temperature),
+        classify(signatures, *texts)["probabilities"],
+        rtol=0,
+        atol=1e-6,
     )
 
 

@@ -3,13 +3,12 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from emotion_tfx.features import glove
 from emotion_tfx.features.preprocessing import STEM_IDS, SUBWORD_IDS, WORD_IDS
 from emotion_tfx.features.vocabulary import FIRST_WORD_ID, UNKNOWN_ID
 from emotion_tfx.model.hyperparameters import Hyperparameters
-from emotion_tfx.model.network import LSTM, EmotionNetwork, initialise_embeddings
+from emotion_tfx.model.network import POSITIONS, EmotionNetwork, initialise_embeddings
 
 from .examples import dataset_of, vocabulary_of
 
@@ -49,11 +48,8 @@ def network_of(
     return network
 
 
-def padded(inputs: Inputs, columns: int) -> Inputs:
-    return {
-        name: np.pad(ids, [(0, 0), (0, columns)] + [(0, 0)] * (ids.ndim - 2))
-        for name, ids in inputs.items()
-    }
+def padded(inputs: Inputs, steps: int) -> Inputs:
+    return {**inputs, POSITIONS: np.pad(inputs[POSITIONS], [(0, steps), (0, 0)])}
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +63,11 @@ class TestLogits:
         assert (logits.shape, logits.dtype) == ((len(TEXTS), 6), np.float32)
         assert len(np.unique(logits.round(4), axis=0)) == len(TEXTS)
 
-    @pytest.mark.parametrize("columns", [1, 2, 40])
-    def test_padding_does_not_change_them(self, network: EmotionNetwork, columns: int):
+    @pytest.mark.parametrize("steps", [1, 2, 40])
+    def test_padding_does_not_change_them(self, network: EmotionNetwork, steps: int):
         inputs = inputs_of(*TEXTS)
         np.testing.assert_allclose(
-            network(padded(inputs, columns)), network(inputs), rtol=0, atol=1e-6
+            network(padded(inputs, steps)), network(inputs), rtol=0, atol=1e-6
         )
 
     @pytest.mark.parametrize("text", TEXTS)
@@ -109,7 +105,7 @@ class TestLogits:
         network = network_of(features=features)
         assert tuple(network.embeddings) == features
         inputs = inputs_of(*TEXTS)
-        used = {name: inputs[name] for name in features}
+        used = {name: inputs[name] for name in (*features, POSITIONS)}
         np.testing.assert_array_equal(network(used), network(inputs))
 
 
@@ -118,83 +114,27 @@ def test_hidden_words_are_unknown_but_keep_their_sub_words():
         Hyperparameters(**{**SMALL.to_dict(), "word_dropout": 1.0, "dropout": 0.0})
     )
     inputs = inputs_of(*TEXTS)
-    unknown = {
-        name: ids if name == SUBWORD_IDS else np.where(ids == 0, 0, UNKNOWN_ID)
-        for name, ids in inputs.items()
-    }
-    np.testing.assert_allclose(network(inputs, training=True), network(unknown), atol=1e-6)
+    unknown = {name: np.full_like(inputs[name], UNKNOWN_ID) for name in (WORD_IDS, STEM_IDS)}
+    np.testing.assert_allclose(
+        network(inputs, training=True), network({**inputs, **unknown}), atol=1e-6
+    )
 
 
-class TestLstm:
-    """The fused kernel against the equations written out, gates in the order of its weights."""
+def test_it_starts_by_remembering():
+    """Forget gates, the middle third of the gates, begin well above one half."""
+    network = EmotionNetwork(SMALL, vocabulary_of(WORDS))
+    network(inputs_of("sad"))
+    _, forget, _ = np.split(network.gates.get_weights()[1], 3)
+    assert forget.tolist() == [1.0] * 2 * SMALL.units
 
-    STEPS, BATCH, FEATURES, UNITS = 7, 4, 5, 3
 
-    @pytest.fixture
-    def layer(self) -> LSTM:
-        layer = LSTM(self.UNITS)
-        layer.build((None, None, self.FEATURES))
-        generator = np.random.default_rng(5)
-        layer.set_weights([generator.normal(size=w.shape) for w in layer.get_weights()])
-        return layer
-
-    @pytest.fixture
-    def inputs(self) -> np.ndarray:
-        shape = (self.STEPS, self.BATCH, self.FEATURES)
-        return np.random.default_rng(6).normal(size=shape).astype(np.float32)
-
-    def test_the_outputs_are_those_of_a_plain_lstm(self, layer: LSTM, inputs: np.ndarray):
-        def sigmoid(x: np.ndarray) -> np.ndarray:
-            return 1 / (1 + np.exp(-x))
-
-        kernel, recurrent_kernel, bias = layer.get_weights()
-        h = c = np.zeros((self.BATCH, self.UNITS))
-        expected = []
-        for x in inputs:
-            i, g, f, o = np.split(x @ kernel + h @ recurrent_kernel + bias, 4, axis=1)
-            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-            h = sigmoid(o) * np.tanh(c)
-            expected.append(h)
-        np.testing.assert_allclose(layer(inputs), expected, atol=1e-6)
-
-    def test_the_gradients_are_those_of_a_plain_loop(self, layer: LSTM, inputs: np.ndarray):
-        """TensorFlow's ``BlockLSTMV2``, for one, has wrong ones on the CPU."""
-        x = tf.constant(inputs)
-        # A weight for each output, so that no error can cancel out.
-        shape = (self.STEPS, self.BATCH, self.UNITS)
-        weights = tf.constant(np.random.default_rng(7).normal(size=shape), tf.float32)
-
-        def plain() -> tf.Tensor:
-            h = c = tf.zeros([self.BATCH, self.UNITS])
-            states = []
-            for step in range(self.STEPS):
-                gates = x[step] @ layer.kernel.value + h @ layer.recurrent_kernel.value
-                i, g, f, o = tf.split(gates + layer.bias.value, 4, axis=1)
-                c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
-                h = tf.sigmoid(o) * tf.tanh(c)
-                states.append(h)
-            return tf.stack(states)
-
-        sources = [x, *(variable.value for variable in layer.trainable_variables)]
-        found = []
-        for outputs in (lambda: layer(x), plain):
-            with tf.GradientTape() as tape:
-                tape.watch(x)
-                loss = tf.reduce_sum(outputs() * weights)
-            found.append(tape.gradient(loss, sources))
-        assert len(sources) == 4
-        for fused, expected in zip(*found, strict=True):
-            np.testing.assert_allclose(fused, expected, rtol=1e-4, atol=1e-5)
-
-    def test_it_starts_by_remembering(self):
-        layer = LSTM(self.UNITS)
-        layer.build((None, None, self.FEATURES))
-        kernel, recurrent_kernel, bias = layer.get_weights()
-        _, _, forget, _ = np.split(bias, 4)
-        assert forget.tolist() == [1.0] * self.UNITS
-        assert bias.sum() == self.UNITS
-        assert kernel.any()
-        assert recurrent_kernel.any()
+def test_training_and_serving_compute_the_same():
+    """One walks step by step, the other doubles: without dropout nothing else differs."""
+    network = network_of(
+        Hyperparameters(**{**SMALL.to_dict(), "word_dropout": 0.0, "dropout": 0.0})
+    )
+    inputs = inputs_of(*TEXTS)
+    np.testing.assert_allclose(network(inputs, training=True), network(inputs), rtol=0, atol=1e-6)
 
 
 class TestInitialisation:

@@ -16,6 +16,7 @@ from emotion_tfx.features.preprocessing import (
     WORD_IDS,
 )
 from emotion_tfx.features.text import SUBWORDS
+from emotion_tfx.model.network import POSITIONS
 
 _PER_TOKEN = {WORD_IDS: 1, STEM_IDS: 1, SUBWORD_IDS: len(SUBWORDS)}
 #: Texts sorted by length together; enough to fill many batches, few enough to stay shuffled.
@@ -25,17 +26,19 @@ _PARSED_AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class Dataset:
-    """Prepared texts, the tokens of all in one row after another.
+    """Prepared texts. Words recur, so the ids of each distinct token are kept once.
 
     Attributes:
         offsets: int64 [N + 1], where each text's tokens begin.
-        tokens: For each feature int32 [all tokens] or [all tokens, values a token].
+        tokens: int32 [all tokens], the tokens of one text after another: which distinct one.
+        distinct: For each feature int32 [distinct tokens] or [distinct tokens, values a token].
         labels: int32 [N].
         weights: float32 [N].
     """
 
     offsets: np.ndarray
-    tokens: dict[str, np.ndarray]
+    tokens: np.ndarray
+    distinct: dict[str, np.ndarray]
     labels: np.ndarray
     weights: np.ndarray
 
@@ -45,7 +48,7 @@ class Dataset:
     @property
     def features(self) -> tuple[str, ...]:
         """Names of the features there are."""
-        return tuple(self.tokens)
+        return tuple(self.distinct)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -66,45 +69,29 @@ class Dataset:
         parsed = records.batch(_PARSED_AT_ONCE).map(
             lambda batch: tf.io.parse_example(batch, wanted), num_parallel_calls=2
         )
-        tokens: dict[str, list[np.ndarray]] = {name: [] for name in names}
-        counts, labels, weights = [], [], []
-        for batch in parsed.prefetch(1):
-            for name in names:
-                values = batch[name].values.numpy().astype(np.int32)
-                tokens[name].append(
-                    values.reshape(-1, _PER_TOKEN[name]) if _PER_TOKEN[name] > 1 else values
-                )
-            rows = batch[WORD_IDS].indices[:, 0].numpy()
-            counts.append(np.bincount(rows, minlength=len(batch[LABEL])))
-            labels.append(batch[LABEL].numpy().astype(np.int32))
-            weights.append(batch[WEIGHT].numpy())
-        return cls(
-            offsets=np.concatenate([[0], np.cumsum(np.concatenate(counts))]),
-            tokens={name: np.concatenate(parts) for name, parts in tokens.items()},
-            labels=np.concatenate(labels),
-            weights=np.concatenate(weights),
-        )
+        parts = [_part(batch, names) for batch in parsed.prefetch(1)]
+        return _join(parts)
 
     def inputs(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """The network's inputs for some texts, padded with 0 to the longest of them.
+        """The network's inputs for some texts.
 
         Args:
             rows: int [n], which texts.
 
         Returns:
-            For each feature int32 [n, longest] or [n, longest, values a token].
+            For each feature int32 [tokens] or [tokens, values a token] of the distinct tokens of
+            these texts, and ``POSITIONS`` int32 [longest, n]: which of them stands there, counted
+            from 1; 0 after the end of a text.
         """
         lengths = self.lengths[rows]
-        longest = max(int(lengths.max(initial=0)), 1)
-        columns = np.arange(longest)
+        columns = np.arange(max(int(lengths.max(initial=0)), 1))
         used = columns < lengths[:, None]
         source = (self.offsets[rows][:, None] + columns)[used]
-        padded = {}
-        for name, values in self.tokens.items():
-            ids = np.zeros((len(rows), longest, *values.shape[1:]), np.int32)
-            ids[used] = values[source]
-            padded[name] = ids
-        return padded
+        present, numbers = np.unique(self.tokens[source], return_inverse=True)
+        positions = np.zeros(used.shape, np.int32)
+        positions[used] = numbers.reshape(-1) + 1
+        inputs = {name: values[present] for name, values in self.distinct.items()}
+        return inputs | {POSITIONS: np.ascontiguousarray(positions.T)}
 
     def batches(self, size: int, generator: np.random.Generator | None) -> Iterator[np.ndarray]:
         """Row numbers of batches of about equally long texts.
@@ -124,6 +111,70 @@ class Dataset:
             batches = list(_chunks(ordered, size))
             for index in generator.permutation(len(batches)):
                 yield batches[index]
+
+
+def from_columns(
+    offsets: np.ndarray, columns: dict[str, np.ndarray], labels: np.ndarray, weights: np.ndarray
+) -> Dataset:
+    """Finds the distinct tokens of texts.
+
+    Args:
+        offsets: int64 [N + 1], where each text's tokens begin.
+        columns: For each feature int [all tokens] or [all tokens, values a token].
+        labels: int [N].
+        weights: float [N].
+    """
+    table = np.column_stack(list(columns.values())).astype(np.int32)
+    distinct, tokens = np.unique(table, axis=0, return_inverse=True)
+    ends = np.cumsum([1 if ids.ndim == 1 else ids.shape[1] for ids in columns.values()])
+    parts = np.split(distinct, ends[:-1], axis=1)
+    return Dataset(
+        offsets=offsets,
+        tokens=tokens.reshape(-1).astype(np.int32),
+        distinct={
+            name: np.ascontiguousarray(part[:, 0] if columns[name].ndim == 1 else part)
+            for name, part in zip(columns, parts, strict=True)
+        },
+        labels=labels.astype(np.int32),
+        weights=weights.astype(np.float32),
+    )
+
+
+def _part(batch: dict[str, tf.Tensor], names: Sequence[str]) -> Dataset:
+    columns = {}
+    for name in names:
+        values = batch[name].values.numpy()
+        kinds = _PER_TOKEN[name]
+        columns[name] = values.reshape(-1, kinds) if kinds > 1 else values
+    rows = batch[WORD_IDS].indices[:, 0].numpy()
+    counts = np.bincount(rows, minlength=len(batch[LABEL]))
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    return from_columns(offsets, columns, batch[LABEL].numpy(), batch[WEIGHT].numpy())
+
+
+def _join(parts: Sequence[Dataset]) -> Dataset:
+    """One after another; what is distinct is found among what is distinct in each."""
+    names = parts[0].features
+    lengths = np.concatenate([part.lengths for part in parts])
+    all_distinct = from_columns(
+        np.zeros(1, np.int64),
+        {name: np.concatenate([part.distinct[name] for part in parts]) for name in names},
+        np.empty(0),
+        np.empty(0),
+    )
+    starts = np.cumsum([0, *(len(part.distinct[names[0]]) for part in parts)])
+    return Dataset(
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        tokens=np.concatenate(
+            [
+                all_distinct.tokens[start + part.tokens]
+                for start, part in zip(starts, parts, strict=False)
+            ]
+        ),
+        distinct=all_distinct.distinct,
+        labels=np.concatenate([part.labels for part in parts]),
+        weights=np.concatenate([part.weights for part in parts]),
+    )
 
 
 def _chunks(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:

@@ -22,7 +22,7 @@ from emotion_tfx.features.text import SUBWORDS
 from emotion_tfx.features.vocabulary import UNKNOWN_ID
 from emotion_tfx.labels import LABELS
 from emotion_tfx.model.calibration import Calibration
-from emotion_tfx.model.network import EmotionNetwork
+from emotion_tfx.model.network import POSITIONS, EmotionNetwork
 
 #: Facts about the training, in the SavedModel's ``assets.extra``.
 FACTS = "training.json"
@@ -70,21 +70,24 @@ class ServedModel(tf.Module):
 
     def _serve_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Serialized tf.Example with the bytes feature ``text``, string [N], to float32 [N, 6]."""
-        return {"probabilities": self._probabilities(self._prepare(_texts(examples)))}
+        return {"probabilities": self._probabilities(self._inputs(self._prepare(_texts(examples))))}
 
     def _classify_text(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """Raw text, string [N], to answers."""
-        features = self._prepare(text)
-        probabilities = self._probabilities(features)
+        prepared = self._prepare(text)
+        probabilities = self._probabilities(self._inputs(prepared))
         confidence = tf.reduce_max(probabilities, axis=1)
-        any_known = tf.reduce_any(features[WORD_IDS] > UNKNOWN_ID, axis=1)
+        words = prepared[WORD_IDS]
+        known = tf.math.unsorted_segment_sum(
+            tf.cast(words.values > UNKNOWN_ID, tf.int32), words.indices[:, 0], tf.shape(text)[0]
+        )
         names = tf.constant(LABELS)
         return {
             "label": tf.gather(names, tf.argmax(probabilities, axis=1)),
             "confidence": confidence,
             "probabilities": probabilities,
             "labels": tf.tile(names[tf.newaxis], [tf.shape(text)[0], 1]),
-            "is_uncertain": (confidence < self._calibration.uncertain_below) | ~any_known,
+            "is_uncertain": (confidence < self._calibration.uncertain_below) | (known == 0),
         }
 
     def _explain_text(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -94,33 +97,43 @@ class ServedModel(tf.Module):
         token is left out (Li, Monroe, Jurafsky, Understanding Neural Networks through
         Representation Erasure, 2016). Short rows are filled up with "" and 0.
         """
-        features = self._prepare(text)
-        probabilities = self._probabilities(features)
+        prepared = self._prepare(text)
+        inputs = self._inputs(prepared)
+        probabilities = self._probabilities(inputs)
         predicted = tf.argmax(probabilities, axis=1)
-        fed = {name: features[name] for name in self._features}
+        ids = {name: inputs[name] for name in self._features}
         without = tf.map_fn(
-            self._probabilities_without_each,
-            fed,
+            lambda positions: self._probabilities_without_each(ids, positions),
+            tf.transpose(inputs[POSITIONS]),
             fn_output_signature=tf.TensorSpec([None, len(LABELS)], tf.float32),
         )
         left = tf.gather(without, predicted, axis=2, batch_dims=1)
         lost = tf.gather(probabilities, predicted, axis=1, batch_dims=1)[:, tf.newaxis] - left
-        used = features[TOKENS] != ""
+        tokens = _densify(prepared[TOKENS], "")
         return {
-            "tokens": features[TOKENS],
-            "contributions": tf.where(used, lost, 0.0),
+            "tokens": tokens,
+            "contributions": tf.where(tokens == "", 0.0, lost),
             "label": tf.gather(tf.constant(LABELS), predicted),
         }
 
     def _transform_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Serialized tf.Example, string [N], to what the network is fed."""
-        features = self._prepare(_texts(examples))
-        return {name: features[name] for name in self._features}
+        """Serialized tf.Example, string [N], to the ids of its tokens, filled up with 0.
 
-    def _prepare(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        int64 [N, longest], for sub-words int64 [N, longest, kinds].
+        """
+        prepared = self._prepare(_texts(examples))
+        dense = {name: _densify(prepared[name], 0) for name in self._features}
+        if SUBWORD_IDS in dense:
+            ids = dense[SUBWORD_IDS]
+            shape = [tf.shape(ids)[0], tf.shape(ids)[1] // len(SUBWORDS), len(SUBWORDS)]
+            dense[SUBWORD_IDS] = tf.reshape(ids, shape)
+        return dense
+
+    def _prepare(self, text: tf.Tensor) -> dict[str, tf.SparseTensor]:
+        """What the Transform graph makes of texts, sparse [N, longest], at least one column."""
         size = tf.shape(text)[0]
         # The Transform graph takes whole rows of a corpus; only their text is used here.
-        sparse = self._transform.transform_fn(
+        prepared = self._transform.transform_fn(
             {
                 TEXT: text[:, tf.newaxis],
                 LABEL: tf.zeros([size, 1], tf.int64),
@@ -128,36 +141,48 @@ class ServedModel(tf.Module):
                 WEIGHT: tf.ones([size, 1], tf.float32),
             }
         )
-        # At least one column, for the pooling of a text without tokens.
-        longest = tf.maximum(sparse[WORD_IDS].dense_shape[1], 1)
-        rows = tf.cast(size, tf.int64)
-        dense = {
-            name: _densify(sparse[name], rows, longest, "" if name == TOKENS else 0)
+        longest = tf.maximum(prepared[WORD_IDS].dense_shape[1], 1)
+        return {
+            name: tf.SparseTensor(
+                prepared[name].indices,
+                prepared[name].values,
+                tf.stack([tf.cast(size, tf.int64), longest * _values_per_token(name)]),
+            )
             for name in (*self._features, TOKENS)
-            if name != SUBWORD_IDS
         }
-        if SUBWORD_IDS in self._features:
-            kinds = len(SUBWORDS)
-            flat = _densify(sparse[SUBWORD_IDS], rows, longest * kinds, 0)
-            dense[SUBWORD_IDS] = tf.reshape(flat, [rows, longest, kinds])
-        return dense
 
-    def _probabilities(self, features: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        fed = {name: features[name] for name in self._features}
-        return tf.nn.softmax(self._logits(fed) / self._calibration.temperature)
+    def _inputs(self, prepared: Mapping[str, tf.SparseTensor]) -> dict[str, tf.Tensor]:
+        """What the network is fed; each token of the texts counts as a distinct one."""
+        inputs = {name: prepared[name].values for name in self._features}
+        if SUBWORD_IDS in inputs:
+            inputs[SUBWORD_IDS] = tf.reshape(inputs[SUBWORD_IDS], [-1, len(SUBWORDS)])
+        words = prepared[WORD_IDS]
+        numbers = tf.range(1, tf.size(words.values) + 1)
+        row, time = tf.unstack(words.indices, axis=1)
+        shape = tf.reverse(words.dense_shape, [0])
+        return inputs | {POSITIONS: tf.scatter_nd(tf.stack([time, row], axis=1), numbers, shape)}
 
-    def _probabilities_without_each(self, features: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """One text's ids [longest, ...] to probabilities float32 [longest, 6], each token out."""
-        longest = tf.shape(features[WORD_IDS])[0]
-        others = tf.range(longest - 1)
-        kept = others + tf.cast(others >= tf.range(longest)[:, tf.newaxis], tf.int32)
-        shorter = {name: tf.gather(ids, kept) for name, ids in features.items()}
-        # A column of padding keeps a text of a single token from having none.
-        padded = {
-            name: tf.pad(ids, [[0, 0], [0, 1]] + [[0, 0]] * (len(ids.shape) - 2))
-            for name, ids in shorter.items()
-        }
-        return self._probabilities(padded)
+    def _probabilities(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        return tf.nn.softmax(self._logits(dict(inputs)) / self._calibration.temperature)
+
+    def _probabilities_without_each(
+        self, ids: Mapping[str, tf.Tensor], positions: tf.Tensor
+    ) -> tf.Tensor:
+        """One text's positions int32 [longest] to probabilities float32 [longest, 6].
+
+        Row by row the token at that place is left out.
+        """
+        longest = tf.size(positions)
+        own = positions[positions > 0] - 1
+        others = tf.range(longest - 1)[:, tf.newaxis]
+        kept = others + tf.cast(others >= tf.range(longest), tf.int32)
+        numbers = tf.range(1, longest + 1)
+        shorter = tf.gather(tf.where(numbers <= tf.size(own), numbers, 0), kept)
+        # A row of padding keeps a text of a single token from having none.
+        return self._probabilities(
+            {name: tf.gather(values, own) for name, values in ids.items()}
+            | {POSITIONS: tf.pad(shorter, [[0, 1], [0, 0]])}
+        )
 
 
 def _texts(examples: tf.Tensor) -> tf.Tensor:
@@ -165,11 +190,12 @@ def _texts(examples: tf.Tensor) -> tf.Tensor:
     return tf.io.parse_example(examples, spec)[TEXT]
 
 
-def _densify(
-    values: tf.SparseTensor, rows: tf.Tensor, columns: tf.Tensor, default: str | int
-) -> tf.Tensor:
-    shaped = tf.SparseTensor(values.indices, values.values, tf.stack([rows, columns]))
-    return tf.sparse.to_dense(shaped, default_value=default)
+def _values_per_token(name: str) -> int:
+    return len(SUBWORDS) if name == SUBWORD_IDS else 1
+
+
+def _densify(values: tf.SparseTensor, default: str | int) -> tf.Tensor:
+    return tf.sparse.to_dense(values, default_value=default)
 
 
 def export(

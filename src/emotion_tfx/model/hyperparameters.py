@@ -33,18 +33,18 @@ class Hyperparameters:
         max_examples: Training ends after so many texts at the latest, counted over all passes.
     """
 
-    units: int = 96
+    units: int = 64
     word_dimensions: int = 50
     stem_dimensions: int = 50
     subword_dimensions: int = 32
     dense_units: int = 64
     dropout: float = 0.35
     word_dropout: float = 0.05
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     weight_decay: float = 1e-3
     label_smoothing: float = 0.05
-    batch_size: int = 128
-    epochs: int = 8
+    batch_size: int = 512
+    epochs: int = 10
     min_examples: int = 40_000
     max_examples: int = 1_200_000
 

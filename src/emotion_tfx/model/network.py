@@ -9,71 +9,29 @@ import tensorflow as tf
 from emotion_tfx.features import glove
 from emotion_tfx.features.preprocessing import STEM_IDS, SUBWORD_BUCKETS, SUBWORD_IDS, WORD_IDS
 from emotion_tfx.features.text import SUBWORDS
-from emotion_tfx.features.vocabulary import FIRST_WORD_ID, PADDING_ID, UNKNOWN_ID, Vocabulary
+from emotion_tfx.features.vocabulary import FIRST_WORD_ID, UNKNOWN_ID, Vocabulary
 from emotion_tfx.labels import LABELS
+from emotion_tfx.model import recurrence
 from emotion_tfx.model.hyperparameters import Hyperparameters
 
-
-class LSTM(keras.layers.Layer):
-    """A long short-term memory over time-major inputs, run by one fused kernel.
-
-    TensorFlow's ``BlockLSTM`` is a core op: a loop over time steps in C++ rather than in the graph,
-    which is what makes single texts fast. Its successor ``BlockLSTMV2`` orders the gates otherwise,
-    but its gradient on the CPU still takes them in the old order, and is wrong.
-
-    Source: Hochreiter, Schmidhuber, Long Short-Term Memory, Neural Computation 9(8), 1997.
-    """
-
-    def __init__(self, units: int) -> None:
-        super().__init__()
-        self.units = units
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes the weights for inputs [time, N, features]."""
-        features = int(input_shape[-1] or 0)
-        # Gates stand in the kernel's order: input, cell, forget, output.
-        self.kernel = self.add_weight(
-            name="kernel", shape=(features, 4 * self.units), initializer="glorot_uniform"
-        )
-        self.recurrent_kernel = self.add_weight(
-            name="recurrent_kernel", shape=(self.units, 4 * self.units), initializer="orthogonal"
-        )
-        forget = np.repeat([0.0, 0.0, 1.0, 0.0], self.units)
-        self.bias = self.add_weight(
-            name="bias",
-            shape=(4 * self.units,),
-            initializer=lambda shape, dtype: tf.constant(forget, dtype),
-        )
-
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """float32 [time, N, features] to float32 [time, N, units]."""
-        shape = tf.shape(inputs)
-        zeros = tf.zeros([shape[1], self.units], inputs.dtype)
-        unused = tf.zeros([self.units], inputs.dtype)
-        weights = tf.concat(
-            [tf.convert_to_tensor(self.kernel), tf.convert_to_tensor(self.recurrent_kernel)], axis=0
-        )
-        return tf.raw_ops.BlockLSTM(
-            seq_len_max=tf.cast(shape[0], tf.int64),
-            x=inputs,
-            cs_prev=zeros,
-            h_prev=zeros,
-            w=weights,
-            wci=unused,
-            wcf=unused,
-            wco=unused,
-            b=tf.convert_to_tensor(self.bias),
-            forget_bias=0.0,  # part of ``b``
-            cell_clip=-1.0,  # off
-            use_peephole=False,
-        ).h
+#: What the network is fed beside the ids of the tokens.
+POSITIONS = "positions"
 
 
 class EmotionNetwork(keras.Model):
-    """Embeddings, a bidirectional LSTM, attention and max pooling, a dense layer, logits.
+    """Embeddings, a bidirectional recurrent layer, attention and max pooling, and a dense layer.
 
     A token's vector is that of its word, of its stem and of its sub-words side by side. Which of
     the three there are follows from the features given.
+
+    The recurrent layer is a gated one whose gates read the token alone, not the state before it:
+    ``h[t] = f[t] * h[t-1] + (1 - f[t]) * tanh(c[t])``, its output ``o[t] * h[t]``. So embedding and
+    gates, nearly all of the work, are computed once for each distinct token of a batch, and what
+    is left for each step is one product and one sum.
+
+    Sources: Bradbury et al., Quasi-Recurrent Neural Networks, ICLR 2017; Lei et al., Simple
+    Recurrent Units for Highly Parallelizable Recurrence, EMNLP 2018; Feng et al., Were RNNs All We
+    Needed?, 2024.
 
     Args:
         hyperparameters: Sizes and rates.
@@ -96,70 +54,101 @@ class EmotionNetwork(keras.Model):
             SUBWORD_IDS: (len(SUBWORDS) * SUBWORD_BUCKETS, hyperparameters.subword_dimensions),
         }
         self.embeddings = {name: keras.layers.Embedding(*sizes[name]) for name in features}
+        for layer in self.embeddings.values():
+            layer.build()
         self.input_dropout = keras.layers.Dropout(hyperparameters.dropout)
-        self.forward_lstm = LSTM(hyperparameters.units)
-        self.backward_lstm = LSTM(hyperparameters.units)
+        self.gates = keras.layers.Dense(
+            _GATES * 2 * hyperparameters.units, bias_initializer=_remembering
+        )
         self.attention = keras.layers.Dense(1, use_bias=False)
         self.output_dropout = keras.layers.Dropout(hyperparameters.dropout)
         self.dense = keras.layers.Dense(hyperparameters.dense_units, activation="relu")
         self.logits = keras.layers.Dense(len(LABELS))
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """Token ids to logits.
+        """Tokens and where they stand to logits.
 
         Args:
-            inputs: Word and stem ids int [N, longest], sub-word ids int [N, longest, kinds];
-                padded with 0.
+            inputs: Word and stem ids int [tokens] and sub-word ids int [tokens, kinds] of the
+                tokens of all texts, and ``POSITIONS`` int [time, N]: which token stands there,
+                counted from 1; 0 after the end of a text.
             training: Whether dropout is on.
 
         Returns:
             float32 [N, 6].
         """
-        mask = tf.not_equal(inputs[WORD_IDS], PADDING_ID)
+        positions = inputs[POSITIONS]
         if training and self.word_dropout:
-            inputs = self._hide_words(inputs, mask)
-        states = self._encode(self.embed(inputs), mask, training)
-        return self._classify(states, mask, training)
+            inputs = self._hide_words(inputs)
+        vectors = self.input_dropout(self.embed(inputs), training=training)
+        states = self._encode(self.gates(vectors), positions, training)
+        return self._classify(states, tf.not_equal(positions, 0), training)
 
     def embed(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Ids to vectors, float32 [N, longest, features]."""
+        """Ids to vectors, float32 [tokens, features]."""
         vectors = []
         for name, layer in self.embeddings.items():
-            vector = layer(inputs[name])
-            vectors.append(tf.reduce_mean(vector, axis=2) if name == SUBWORD_IDS else vector)
+            # From TensorFlow's own variable: Keras would copy the whole table first.
+            vector = tf.gather(layer.embeddings.value, inputs[name])
+            vectors.append(tf.reduce_mean(vector, axis=1) if name == SUBWORD_IDS else vector)
         return tf.concat(vectors, axis=-1)
 
-    def _hide_words(self, inputs: dict[str, tf.Tensor], mask: tf.Tensor) -> dict[str, tf.Tensor]:
-        hidden = mask & (tf.random.uniform(tf.shape(mask)) < self.word_dropout)
+    def _hide_words(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        hidden = tf.random.uniform(tf.shape(inputs[WORD_IDS])) < self.word_dropout
         return {
-            name: ids if name == SUBWORD_IDS else tf.where(hidden, UNKNOWN_ID, ids)
+            name: tf.where(hidden, UNKNOWN_ID, ids) if name in (WORD_IDS, STEM_IDS) else ids
             for name, ids in inputs.items()
         }
 
-    def _encode(self, vectors: tf.Tensor, mask: tf.Tensor, training: bool) -> tf.Tensor:
-        vectors = self.input_dropout(vectors, training=training)
-        lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
-        steps = tf.transpose(vectors, [1, 0, 2])
-        # Each text is reversed within its own length, so padding never precedes a word.
-        reverse = {"seq_lengths": lengths, "seq_axis": 0, "batch_axis": 1}
-        forward = self.forward_lstm(steps)
-        backward = tf.reverse_sequence(
-            self.backward_lstm(tf.reverse_sequence(steps, **reverse)), **reverse
+    def _encode(self, gates: tf.Tensor, positions: tf.Tensor, training: bool) -> tf.Tensor:
+        """Gates of the tokens, float32 [tokens, gates], to states, float32 [time, N, 2 units]."""
+        candidate, forget, output = tf.split(gates, _GATES, axis=-1)
+        keep = tf.sigmoid(forget)
+        # Where no token stands, nothing is kept and nothing added: the walk from behind begins at
+        # a text's own last token.
+        keep, new, output = (
+            tf.pad(each, [[1, 0], [0, 0]])
+            for each in (keep, (1.0 - keep) * tf.tanh(candidate), tf.sigmoid(output))
         )
-        return tf.transpose(tf.concat([forward, backward], axis=-1), [1, 0, 2])
+        if training:
+            halves = zip(tf.split(keep, 2, axis=-1), tf.split(new, 2, axis=-1), strict=True)
+            states = [
+                recurrence.step_by_step(
+                    tf.gather(keep, positions), tf.gather(new, positions), reverse=reverse
+                )
+                for (keep, new), reverse in zip(halves, (False, True), strict=True)
+            ]
+        else:
+            both = recurrence.by_doubling(
+                *(_second_half_reversed(tf.gather(each, positions)) for each in (keep, new))
+            )
+            states = [_second_half_reversed(both)]
+        return tf.concat(states, axis=-1) * tf.gather(output, positions)
 
     def _classify(self, states: tf.Tensor, mask: tf.Tensor, training: bool) -> tf.Tensor:
-        excluded = tf.where(mask, 0.0, -1e9)[..., tf.newaxis]
-        weights = tf.nn.softmax(self.attention(tf.tanh(states)) + excluded, axis=1)
+        excluded = tf.where(mask, 0.0, -1e9)
+        weights = tf.nn.softmax(tf.squeeze(self.attention(states), -1) + excluded, axis=0)
+        attended = tf.reduce_sum(weights[..., tf.newaxis] * states, axis=0)
+        highest = tf.reduce_max(states + excluded[..., tf.newaxis], axis=0)
         # A text without tokens has nothing to pool: zeros, rather than the -1e9 of the mask.
-        any_token = tf.cast(tf.reduce_any(mask, axis=1, keepdims=True), tf.float32)
-        attended = tf.reduce_sum(weights * states, axis=1)
-        highest = tf.reduce_max(
-            tf.concat([states + excluded, tf.fill(tf.shape(states[:, :1]), -1.0)], axis=1), axis=1
-        )
+        any_token = tf.cast(tf.reduce_any(mask, axis=0), tf.float32)[:, tf.newaxis]
         pooled = tf.concat([attended, highest], axis=-1) * any_token
         hidden = self.dense(self.output_dropout(pooled, training=training))
         return self.logits(self.output_dropout(hidden, training=training))
+
+
+_GATES = 3
+
+
+def _remembering(shape: tuple[int, ...], dtype: str) -> tf.Tensor:
+    """A bias with which the forget gates, the middle third, start by remembering."""
+    return tf.constant(np.repeat([0.0, 1.0, 0.0], shape[0] // _GATES), dtype)
+
+
+def _second_half_reversed(values: tf.Tensor) -> tf.Tensor:
+    """Turns the backward direction, the second half of the last axis, round in time."""
+    forward, backward = tf.split(values, 2, axis=-1)
+    return tf.concat([forward, tf.reverse(backward, [0])], axis=-1)
 
 
 def initialise_embeddings(network: EmotionNetwork, vocabulary: Vocabulary) -> None:
