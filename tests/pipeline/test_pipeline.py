@@ -93,6 +93,7 @@ def test_hyperparameters_are_searched_only_when_asked(tmp_path: Path):
     assert "Tuner" not in names(0)
     assert "StoredHyperparameters" in names(0)
     assert names(3) - names(0) == {"Tuner"}
+    assert "Tuner" in upstream(create_pipeline(settings(tmp_path, 3)), "Trainer")
 
 
 def test_the_beam_engine_and_the_folders_are_those_given(tmp_path: Path):

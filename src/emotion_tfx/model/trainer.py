@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,8 @@ from emotion_tfx.model.calibration import calibrate
 from emotion_tfx.model.dataset import Dataset
 from emotion_tfx.model.export import export
 from emotion_tfx.model.hyperparameters import Hyperparameters
-from emotion_tfx.model.training import Progress, planned_epochs, train
+from emotion_tfx.model.progress import progress_bar
+from emotion_tfx.model.training import planned_epochs, train
 
 
 def run_fn(fn_args: tfx.components.FnArgs) -> None:
@@ -30,7 +28,7 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
     config: dict[str, Any] = fn_args.custom_config
     hyperparameters = Hyperparameters.from_dict(_values(fn_args.hyperparameters))
     dataset, validation, vocabulary, transform_dir = load(fn_args)
-    with _progress_bar("training") as progress:
+    with progress_bar("training") as progress:
         trained = train(
             dataset,
             validation,
@@ -59,7 +57,7 @@ def load(fn_args: tfx.components.FnArgs) -> tuple[Dataset, Dataset, Vocabulary, 
     Returns:
         The texts to learn from, those to choose by, the vocabulary, and the Transform graph.
     """
-    transform = tft.TFTransformOutput(fn_args.transform_output)
+    transform = tft.TFTransformOutput(fn_args.transform_graph_path)
     spec = transform.transformed_feature_spec()
     vocabulary = Vocabulary.load(Path(transform.transform_savedmodel_dir) / "assets" / ASSET)
     dataset = Dataset.read(_files(fn_args.train_files), spec)
@@ -75,21 +73,3 @@ def _values(stored: dict[str, Any] | None) -> dict[str, Any]:
     """The values themselves, of Keras Tuner's configuration or of plain ones."""
     stored = stored or {}
     return stored.get("values", stored)
-
-
-@contextmanager
-def _progress_bar(title: str) -> Iterator[Progress]:
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (
-        TextColumn("    {task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} / {task.total:,.0f} texts"),
-        TimeRemainingColumn(),
-    )
-    console = Console(file=sys.stderr)
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda seen, total: bar.update(task, completed=seen, total=total)

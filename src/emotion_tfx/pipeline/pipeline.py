@@ -188,7 +188,11 @@ def _tuner(settings: PipelineSettings, transform: Any, schema: Any) -> Any:  # n
     return tfx.components.Tuner(
         tuner_fn="emotion_tfx.model.tuner.tuner_fn",
         **_prepared(transform, schema),
-        custom_config={"trials": settings.trials, "seed": settings.seed},
+        custom_config={
+            "trials": settings.trials,
+            "seed": settings.seed,
+            "code": _fingerprint("features", "model"),
+        },
     )
 
 

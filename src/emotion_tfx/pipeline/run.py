@@ -70,6 +70,8 @@ def run_pipeline(
     with _quiet(paths.log), _explained(paths):
         report = prepare(corpus, paths.data, extras=extras)
         _tell(console, "PrepareData", started, f"{corpus.name}, {report.rows_written:,} rows")
+        if paths.hyperparameters.is_file() and not trials:
+            console.print(f"hyperparameters  {paths.hyperparameters}", soft_wrap=True)
         started = time.perf_counter()
         pipeline = _create(corpus, paths, settings, trials)
         _tell(console, "LoadTFX", started)
@@ -77,6 +79,9 @@ def run_pipeline(
         _run_locally(pipeline, console)
     if trials:
         _keep_best(paths)
+        console.print(
+            f"hyperparameters kept for the runs to come  {paths.hyperparameters}", soft_wrap=True
+        )
     return _collect(paths, before)
 
 
