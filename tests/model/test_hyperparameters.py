@@ -57,3 +57,36 @@ def test_a_broken_file_is_refused_with_its_path_and_a_remedy(tmp_path: Path, con
         Hyperparameters.load(path)
     assert caught.value.path == path
     assert "emotion tune" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("units", "64"),
+        ("units", 64.5),
+        ("units", True),
+        ("units", 0),
+        ("batch_size", None),
+        ("dropout", 1.0),
+        ("dropout", [0.1]),
+        ("learning_rate", 0),
+        ("learning_rate", float("nan")),
+        ("learning_rate", float("inf")),
+    ],
+)
+@pytest.mark.parametrize("tuner", [False, True])
+def test_a_value_that_cannot_be_is_named(tmp_path: Path, name: str, value: object, tuner: bool):
+    path = tmp_path / "best.json"
+    values = {"dense_units": 8, name: value}
+    path.write_text(json.dumps({"space": [], "values": values} if tuner else values))
+    with pytest.raises(UserError) as caught:
+        Hyperparameters.load(path)
+    assert str(caught.value).startswith(f"{path}: These are no stored hyperparameters: {name}: ")
+    assert repr(value) in caught.value.problem
+    assert "emotion tune" in caught.value.remedy
+
+
+def test_a_whole_number_is_a_rate_too(tmp_path: Path):
+    path = tmp_path / "best.json"
+    path.write_text('{"learning_rate": 1}')
+    assert Hyperparameters.load(path).learning_rate == 1.0

@@ -6,9 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from emotion_tfx.errors import UserError
+
+_Count = Annotated[int, Field(gt=0)]
+_Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 @dataclass(frozen=True)
@@ -33,20 +39,20 @@ class Hyperparameters:
         max_examples: Training ends after so many texts at the latest, counted over all passes.
     """
 
-    units: int = 64
-    word_dimensions: int = 50
-    stem_dimensions: int = 50
-    subword_dimensions: int = 32
-    dense_units: int = 64
-    dropout: float = 0.35
-    word_dropout: float = 0.05
-    learning_rate: float = 4e-3
-    weight_decay: float = 1e-3
-    label_smoothing: float = 0.05
-    batch_size: int = 512
-    epochs: int = 10
-    min_examples: int = 40_000
-    max_examples: int = 1_200_000
+    units: _Count = 64
+    word_dimensions: _Count = 50
+    stem_dimensions: _Count = 50
+    subword_dimensions: _Count = 32
+    dense_units: _Count = 64
+    dropout: _Share = 0.35
+    word_dropout: _Share = 0.05
+    learning_rate: _Rate = 4e-3
+    weight_decay: _Share = 1e-3
+    label_smoothing: _Share = 0.05
+    batch_size: _Count = 512
+    epochs: _Count = 10
+    min_examples: _Count = 40_000
+    max_examples: _Count = 1_200_000
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Hyperparameters:
@@ -59,14 +65,15 @@ class Hyperparameters:
         """Reads what :meth:`save` or the Tuner wrote.
 
         Raises:
-            UserError: The file is not what either writes.
+            UserError: The file is not what either writes, or a value cannot be.
         """
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-            return cls.from_dict(values.get("values", values))
+            plain = json.dumps(values.get("values", values))
+            return TypeAdapter(cls).validate_json(plain, strict=True)
         except (ValueError, TypeError, AttributeError) as error:
             raise UserError(
-                "These are no stored hyperparameters",
+                f"These are no stored hyperparameters{_what_is_wrong(error)}",
                 "Delete the file to use the defaults, or run `emotion tune` to make it anew.",
                 path=path,
             ) from error
@@ -79,3 +86,12 @@ class Hyperparameters:
     def to_dict(self) -> dict[str, Any]:
         """All values by name."""
         return asdict(self)
+
+
+def _what_is_wrong(error: Exception) -> str:
+    """The value to blame and why, if it is one."""
+    if not isinstance(error, ValidationError):
+        return ""
+    first = error.errors()[0]
+    name = "".join(f": {part}" for part in first["loc"])
+    return f"{name}: {first['msg']}, not {first['input']!r}"

@@ -29,7 +29,8 @@ class PipelineSettings:
         root: Folder for what the components write.
         metadata: File of the ML Metadata store (SQLite).
         serving_model: Folder to push versions to.
-        hyperparameters: Folder with the stored hyperparameters, one JSON file.
+        hyperparameters: Folder with the stored hyperparameters, one JSON file; not read where
+            they are searched.
         facts: To be kept with the model and told in its card.
         features: Choices of the text preparation.
         trials: Trainings to search the hyperparameters with; 0 uses the stored ones.

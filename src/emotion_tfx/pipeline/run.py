@@ -95,7 +95,7 @@ def _create(corpus: Corpus, paths: Paths, settings: Settings, trials: int) -> ob
             root=paths.artifacts,
             metadata=paths.metadata,
             serving_model=paths.serving_model,
-            hyperparameters=_stored_hyperparameters(paths),
+            hyperparameters=paths.artifacts if trials else _stored_hyperparameters(paths),
             facts={"corpus": corpus.name},
             trials=trials,
             min_accuracy=_floor(corpus, settings),
