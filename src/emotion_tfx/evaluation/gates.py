@@ -1,4 +1,9 @@
-"""Whether a model may go into service: a floor, and no step back behind the one in service."""
+"""Whether a model may go into service: a floor, and no step back behind the one in service.
+
+The decision is the Evaluator's, and this the rule in words: on the test texts the accuracy must
+reach the floor, and neither accuracy nor macro-F1 may lie more than the margin below those of the
+model in service. The Evaluator is given the same rule; the report tells it with these sentences.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +12,9 @@ from dataclasses import dataclass
 
 from emotion_tfx.evaluation.metrics import Metrics
 
-# A drop of exactly the allowed size must pass although its difference carries rounding errors.
-_ROUNDING = 1e-9
+#: A drop of exactly the allowed size must pass although its difference carries rounding errors;
+#: the Evaluator counts in single precision.
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ def _floor_check(name: str, value: float, floor: float) -> tuple[bool, str]:
     if math.isnan(value):
         return False, f"{name} is not a number"
     shown, limit = _distinct(value, floor)
-    if value >= floor - _ROUNDING:
+    if value >= floor - ROUNDING:
         return True, f"{name} {shown} is at least the floor {limit}"
     return False, f"{name} {shown} is below the floor of {limit}"
 
@@ -64,7 +70,7 @@ def _drop_check(name: str, value: float, reference: float, max_drop: float) -> t
     drop = reference - value
     if drop <= 0:
         return True, f"{name} {shown} is at least the {other} of the model in service"
-    ok = drop <= max_drop + _ROUNDING
+    ok = drop <= max_drop + ROUNDING
     size, allowed = _distinct(drop, max_drop)
     return ok, (
         f"{name} {shown} is {size} below the {other} of the model in service, "

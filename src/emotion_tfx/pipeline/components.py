@@ -2,6 +2,7 @@
 
 # TFX reads the annotations of its components at run time: no postponed evaluation here.
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tfx.utils import path_utils, proto_utils
 
 from emotion_tfx.errors import UserError
 from emotion_tfx.evaluation.card import write_model_card
-from emotion_tfx.evaluation.gates import Verdict, check_gates
+from emotion_tfx.evaluation.gates import check_gates
 from emotion_tfx.evaluation.metrics import Predictions, compute_metrics
 from emotion_tfx.evaluation.report import write_report
 from emotion_tfx.evaluation.run import EvaluatedRun
@@ -65,27 +66,41 @@ def Reporter(  # noqa: N802
     report: tfx.dsl.components.OutputArtifact[Report],
     data_report: tfx.dsl.components.Parameter[str],
     min_accuracy: tfx.dsl.components.Parameter[float],
+    max_drop: tfx.dsl.components.Parameter[float],
+    baseline: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Model] = None,
 ) -> None:
-    """Evaluates the exported model on the test texts and writes what people read."""
-    folder = Path(path_utils.serving_model_path(model.uri))
+    """Evaluates the exported model on the test texts and writes what people read.
+
+    The decision that it tells is the Evaluator's; ``baseline`` is the model in service.
+    """
+    folder = _exported(model)
     facts = json.loads((folder / "assets.extra" / FACTS).read_text(encoding="utf-8"))
-    predictions = _predict(folder, artifact_utils.get_split_uri([examples], _TEST_SPLIT))
-    verdict = check_gates(compute_metrics(predictions), None, min_accuracy=min_accuracy)
-    if verdict.passed and not blessing.get_int_custom_property("blessed"):
-        worse = "the figures are below those of the model in service by more than the margin"
-        verdict = Verdict(passed=False, reasons=(*verdict.reasons, worse))
+    test = artifact_utils.get_split_uri([examples], _TEST_SPLIT)
+    predictions = _predict(folder, test)
+    in_service = None
+    if baseline is not None:
+        in_service = compute_metrics(_predict(_exported(baseline), test))
+    verdict = check_gates(
+        compute_metrics(predictions), in_service, min_accuracy=min_accuracy, max_drop=max_drop
+    )
+    blessed = bool(blessing.get_int_custom_property("blessed"))
     history = facts.pop("history")
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     run = EvaluatedRun(
         predictions=predictions,
-        verdict=verdict,
+        verdict=replace(verdict, passed=blessed),
         history=history,
         facts={**facts, "size on disk (MB)": round(size / 1e6, 1)},
         data_report=json.loads(data_report),
+        baseline=in_service,
     )
     out = Path(report.uri)
     write_report(out, run)
     write_model_card(out / CARD, run)
+
+
+def _exported(model: types.Artifact) -> Path:
+    return Path(path_utils.serving_model_path(model.uri))
 
 
 def _predict(model: Path, examples: str) -> Predictions:
@@ -125,7 +140,8 @@ class PushOnce(pusher.Executor):
         proto_utils.json_to_proto(exec_properties["push_destination"], destination)
         newest = newest_version(Path(destination.filesystem.base_directory))
         model = Path(self.GetModelPath(input_dict))
-        if newest is not None and _same_model(newest, model):
+        blessed = self.CheckBlessing(input_dict)
+        if blessed and newest is not None and _same_model(newest, model):
             pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
             self._MarkPushed(pushed, str(newest), newest.name)
             return

@@ -11,6 +11,8 @@ import tensorflow_model_analysis as tfma
 from tfx import v1 as tfx
 from tfx.dsl.components.base import executor_spec
 
+from emotion_tfx.evaluation import gates
+from emotion_tfx.evaluation.macro_f1 import MacroF1
 from emotion_tfx.features.preprocessing import LABEL, SOURCE, FeatureOptions
 from emotion_tfx.pipeline.components import PushOnce, Reporter, RequireNoAnomalies
 
@@ -35,7 +37,7 @@ class PipelineSettings:
         features: Choices of the text preparation.
         trials: Trainings to search the hyperparameters with; 0 uses the stored ones.
         min_accuracy: No model below this is pushed.
-        max_drop: How far accuracy may be below the blessed model's.
+        max_drop: How far accuracy and macro-F1 may each be below the blessed model's.
         seed: Of the training.
         beam_args: Options of the Beam engine.
     """
@@ -108,8 +110,10 @@ def create_pipeline(settings: PipelineSettings) -> tfx.dsl.Pipeline:
         examples=examples,
         model=model,
         blessing=blessing,
+        baseline=resolver.outputs["model"],
         data_report=settings.data_report,
         min_accuracy=settings.min_accuracy,
+        max_drop=settings.max_drop,
     )
     pusher = tfx.components.Pusher(
         model=model,
@@ -148,15 +152,20 @@ def create_pipeline(settings: PipelineSettings) -> tfx.dsl.Pipeline:
 
 
 def evaluation(min_accuracy: float, max_drop: float) -> tfma.EvalConfig:
-    """What the Evaluator measures and what it demands."""
+    """What the Evaluator measures and what it demands: the gate, as in ``evaluation.gates``."""
+    no_step_back = tfma.GenericChangeThreshold(
+        direction=tfma.MetricDirection.HIGHER_IS_BETTER,
+        absolute={"value": -max_drop - gates.ROUNDING},
+    )
+    floor = tfma.GenericValueThreshold(lower_bound={"value": min_accuracy - gates.ROUNDING})
     accuracy = tfma.MetricConfig(
         class_name="SparseCategoricalAccuracy",
-        threshold=tfma.MetricThreshold(
-            value_threshold=tfma.GenericValueThreshold(lower_bound={"value": min_accuracy}),
-            change_threshold=tfma.GenericChangeThreshold(
-                direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute={"value": -max_drop}
-            ),
-        ),
+        threshold=tfma.MetricThreshold(value_threshold=floor, change_threshold=no_step_back),
+    )
+    macro_f1 = tfma.MetricConfig(
+        class_name=MacroF1.__name__,
+        module=MacroF1.__module__,
+        threshold=tfma.MetricThreshold(change_threshold=no_step_back),
     )
     others = [
         tfma.MetricConfig(class_name=name)
@@ -171,7 +180,7 @@ def evaluation(min_accuracy: float, max_drop: float) -> tfma.EvalConfig:
             )
         ],
         slicing_specs=[tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=[SOURCE])],
-        metrics_specs=[tfma.MetricsSpec(metrics=[accuracy, *others])],
+        metrics_specs=[tfma.MetricsSpec(metrics=[accuracy, macro_f1, *others])],
     )
 
 
