@@ -89,7 +89,7 @@ def example_run(predictions: Predictions | None = None, **changes: object) -> Ev
         data_report={
             "corpus": "Diaries | Chats",
             "is_sample": False,
-            "files": [{"path": "diaries.csv", "rows": 15870}],
+            "files": [{"path": "/home/me/diaries.csv", "rows": 15870}],
             "labels": {"train": counts, "test": counts},
             "sources": {"train": {"diary": 15000, "chat": 870}, "test": {"diary": 15870}},
         },

@@ -62,6 +62,7 @@ def test_the_front_matter_is_what_a_hub_reads(card: str):
 def test_the_data_is_named_with_source_and_licence(card: str):
     training = section(card, "Training data")
     assert "| Source | our own pens |" in training
+    assert "| Files | diaries.csv |" in training
     assert "| Licence | CC0 |" in training
     assert "| joy | 5,000 | 5,000 |" in training
     assert "diary 15,000, chat 870." in training
@@ -82,7 +83,7 @@ def test_every_table_has_rows_as_wide_as_its_head(card: str):
         assert re.fullmatch(r"\|(-+:?\|)+", table.splitlines()[1])
 
 
-def test_what_is_not_known_is_said_to_be_so(tmp_path: Path):
+def test_what_is_not_known_is_left_out(tmp_path: Path):
     run = example_run(
         answers([1, 2], [1, 2]),
         facts={},
@@ -91,7 +92,9 @@ def test_what_is_not_known_is_said_to_be_so(tmp_path: Path):
     )
     card = write_model_card(tmp_path / "card.md", run).read_text(encoding="utf-8")
     assert "| Corpus | not stated |" in card
-    assert "| Licence of the model | not stated |" in card
+    assert "Licence" not in card
+    assert "| Source |" not in card
+    assert "| Files |" not in card
     assert "license:" not in card
     assert "The gate rejected this model" in card
     assert "confusions" not in card

@@ -35,3 +35,9 @@ def test_a_model_below_the_floor_is_not_pushed(sample_run_to_change: SampleRun):
     report = assert_refused(run, ended)
     assert "below the floor of 0.990" in report
     assert "more than the" not in report
+
+
+def test_the_model_pushed_has_a_card_that_names_its_version(sample_run: SampleRun):
+    card = (sample_run.model / "README.md").read_text(encoding="utf-8")
+    assert f"| model version | {sample_run.model.name} |" in card
+    assert "| Files | emotions.csv |" in card

@@ -7,7 +7,7 @@ is that of the Hugging Face hub, ``model-index`` included.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from emotion_tfx.evaluation.files import write_atomically
 from emotion_tfx.evaluation.run import EvaluatedRun, flatten, frequent_confusions
@@ -25,7 +25,8 @@ def write_model_card(
 
     Args:
         path: The file to write, ``README.md`` where a model hub is to show it.
-        run: Its facts name the data and the licences (see :class:`EvaluatedRun`).
+        run: Its facts name the data and the licences (see :class:`EvaluatedRun`); what it does not
+            know has no row. Files are named without their folders.
         name: The model's name.
         limits: Further known limits, a sentence each.
 
@@ -46,6 +47,7 @@ def write_model_card(
         facts=run.facts,
         details=[(key, value) for key, value in flatten(run.facts) if key not in _PLACED],
         corpus=str(run.facts.get("corpus") or run.data_report.get("corpus") or "not stated"),
+        files=[PurePath(each["path"]).name for each in run.data_report.get("files", ())],
         counts=run.label_counts,
         sources=run.source_counts.get("train", {}),
         confusions=frequent_confusions(run.metrics),

@@ -63,6 +63,7 @@ def Reporter(  # noqa: N802
     examples: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Examples],
     model: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Model],
     blessing: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ModelBlessing],
+    pushed: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.PushedModel],
     report: tfx.dsl.components.OutputArtifact[Report],
     data_report: tfx.dsl.components.Parameter[str],
     min_accuracy: tfx.dsl.components.Parameter[float],
@@ -71,7 +72,8 @@ def Reporter(  # noqa: N802
 ) -> None:
     """Evaluates the exported model on the test texts and writes what people read.
 
-    The decision that it tells is the Evaluator's; ``baseline`` is the model in service.
+    The decision that it tells is the Evaluator's, the version the Pusher's; ``baseline`` is the
+    model that was in service before.
     """
     folder = _exported(model)
     facts = json.loads((folder / "assets.extra" / FACTS).read_text(encoding="utf-8"))
@@ -85,6 +87,9 @@ def Reporter(  # noqa: N802
     )
     blessed = bool(blessing.get_int_custom_property("blessed"))
     history = facts.pop("history")
+    version = pushed.get_string_custom_property("pushed_version")
+    if version:
+        facts = {"model version": version, **facts}
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     run = EvaluatedRun(
         predictions=predictions,

@@ -106,15 +106,6 @@ def create_pipeline(settings: PipelineSettings) -> tfx.dsl.Pipeline:
         eval_config=evaluation(settings.min_accuracy, settings.max_drop),
     )
     blessing = evaluator.outputs["blessing"]
-    reporter = Reporter(
-        examples=examples,
-        model=model,
-        blessing=blessing,
-        baseline=resolver.outputs["model"],
-        data_report=settings.data_report,
-        min_accuracy=settings.min_accuracy,
-        max_drop=settings.max_drop,
-    )
     pusher = tfx.components.Pusher(
         model=model,
         model_blessing=blessing,
@@ -124,6 +115,16 @@ def create_pipeline(settings: PipelineSettings) -> tfx.dsl.Pipeline:
             )
         ),
         custom_executor_spec=executor_spec.ExecutorClassSpec(PushOnce),
+    )
+    reporter = Reporter(
+        examples=examples,
+        model=model,
+        blessing=blessing,
+        pushed=pusher.outputs["pushed_model"],
+        baseline=resolver.outputs["model"],
+        data_report=settings.data_report,
+        min_accuracy=settings.min_accuracy,
+        max_drop=settings.max_drop,
     )
     components = [
         example_gen,
@@ -136,8 +137,8 @@ def create_pipeline(settings: PipelineSettings) -> tfx.dsl.Pipeline:
         trainer,
         resolver,
         evaluator,
-        reporter,
         pusher,
+        reporter,
     ]
     return tfx.dsl.Pipeline(
         pipeline_name=NAME,
