@@ -40,6 +40,13 @@ def test_nested_facts_become_rows():
     }
 
 
+def test_names_and_large_numbers_are_told_as_people_write_them():
+    assert list(flatten({"rows_read": 16000, "a_b": {"c_d": 1}})) == [
+        ("rows read", "16,000"),
+        ("a b / c d", "1"),
+    ]
+
+
 def test_lists_of_parts_are_numbered():
     assert list(flatten({"files": [{"rows": 3}, {"rows": 4}]})) == [
         ("files / 1 / rows", "3"),

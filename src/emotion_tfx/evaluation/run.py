@@ -117,12 +117,12 @@ def flatten(facts: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     for name, value in facts.items():
         if isinstance(value, Mapping):
             for inner, leaf in flatten(value):
-                yield f"{name} / {inner}", leaf
+                yield f"{name} / {inner}".replace("_", " "), leaf
         elif isinstance(value, list | tuple) and any(isinstance(part, Mapping) for part in value):
             numbered = {str(number): part for number, part in enumerate(value, 1)}
             yield from flatten({name: numbered})
         else:
-            yield str(name), _in_words(value)
+            yield str(name).replace("_", " "), _in_words(value)
 
 
 def _in_words(value: object) -> str:
@@ -130,6 +130,8 @@ def _in_words(value: object) -> str:
         return "not known"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list | tuple):

@@ -97,7 +97,7 @@ def Reporter(  # noqa: N802
         history=history,
         facts={**facts, "size on disk (MB)": round(size / 1e6, 1)},
         data_report=json.loads(data_report),
-        baseline=in_service,
+        baseline=None if baseline is not None and baseline.uri == model.uri else in_service,
     )
     out = Path(report.uri)
     write_report(out, run)
