@@ -145,6 +145,7 @@ class TestWithAllStepsOff:
 
     def test_elongated_words_stay(self, transformed_plainly: Transformed):
         assert b"cooool" in transformed_plainly.rows[2]["tokens"].tolist()
+        assert "cooool" in transformed_plainly.vocabulary.words
 
     def test_texts_are_cut_at_the_length_set(self, transformed_plainly: Transformed):
         assert len(transformed_plainly.rows[2]["tokens"]) == 4

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 
 import numpy as np
@@ -42,6 +43,15 @@ def words(sparse: tf.SparseTensor) -> list[list[str]]:
     return [[token.decode() for token in row] for row in rows_of(sparse)]
 
 
+def folded_by_nfkc(character: str) -> str:
+    if character in "ʼ":
+        return "'"
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", character)).casefold()
+    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    plain = unicodedata.normalize("NFKC", plain)
+    return plain if len(plain) < 2 or plain.isalnum() else " "
+
+
 def split(text: str, *, emoji: bool = True) -> list[str]:
     return words(split_words(tf.constant([text]), emoji=emoji))[0]
 
@@ -73,6 +83,10 @@ class TestCharacters:
             ("a\ufffdb", "a b"),
             ("a\ue000b\U00012fffb", "a b b"),  # private and unassigned
             ("x²", "x2"),
+            ("ﬁne ﬂying oﬀ oﬃce raﬄe", "fine flying off office raffle"),  # ligatures
+            ("Straße Ⅷ ⑩", "strasse viii 10"),
+            ("½ ⑴ ﬁ½", "    fi "),  # more than letters and digits
+            ("행복", "행복"),
             ("wait…", "wait "),
             ("𠀀", " "),  # beyond the characters of English texts
             ("", ""),
@@ -95,6 +109,17 @@ class TestCharacters:
 
     def test_case_may_stay(self):
         assert fold("HaPPy ＤＡＹ Café", case_folding=False) == "HaPPy DAY Cafe"
+        assert fold("ﬁne Straße Ⅷ", case_folding=False) == "fine Straße VIII"
+
+    @given(st.lists(st.text(st.characters(categories=("L", "N"), max_codepoint=0x1FFFF))))
+    def test_letters_and_digits_become_what_nfkc_case_folding_makes_of_them(self, texts: list[str]):
+        """Accents aside; several texts, for each must get its own characters."""
+
+        def expected(text: str) -> str:
+            return "".join(map(folded_by_nfkc, text))
+
+        folded = fold_characters(tf.constant([text.encode() for text in texts], tf.string))
+        assert [text.decode() for text in folded.numpy()] == [expected(text) for text in texts]
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,9 @@ def preprocessing_fn(
     (path,) = tft.experimental.ptransform_analyzer(
         inputs=[tokens.values],
         ptransform=vocabulary.BuildVocabulary(
-            options.vocabulary, stop_words=options.steps.stop_words
+            options.vocabulary,
+            stop_words=options.steps.stop_words,
+            elongation=options.steps.elongation,
         ),
         output_dtypes=[tf.string],
         output_shapes=[[]],

@@ -20,6 +20,7 @@ _SPACE = ord(" ")
 #: Plane 0 and 1: all that English short texts use, emoji and styled letters included.
 _MAPPED_CODE_POINTS = 0x20000
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
+_QUOTES = "‘’ʼ´`′＇"
 
 
 @dataclass(frozen=True)
@@ -50,40 +51,47 @@ class TextSteps:
 
 
 @lru_cache(maxsize=2)
-def _character_map(case_folding: bool) -> np.ndarray:
-    """What each code point turns into: int32 [0x20000], 0 where it vanishes."""
-    table = np.full(_MAPPED_CODE_POINTS, _SPACE, np.int32)
-    for code in range(_MAPPED_CODE_POINTS):
-        table[code] = _map_character(chr(code), case_folding)
-    for quote in "‘’ʼ´`′＇":
-        table[ord(quote)] = ord("'")
-    return table
+def _character_maps(case_folding: bool) -> tuple[np.ndarray, np.ndarray]:
+    """What each code point turns into.
+
+    Returns:
+        int32 [0x20000], the code point that stands instead, 0 where it vanishes, and ``-row`` where
+        several stand instead; and those, int32 [rows, longest], filled up with 0. Row 0 is empty.
+    """
+    folded = [_fold_character(chr(code), case_folding) for code in range(_MAPPED_CODE_POINTS)]
+    several = list(dict.fromkeys(each for each in folded if len(each) > 1))
+    rows = {each: row for row, each in enumerate(several, 1)}
+    table = [-rows[each] if each in rows else ord(each or "\0") for each in folded]
+    longest = max(map(len, several))
+    letters = [[ord(letter) for letter in each.ljust(longest, "\0")] for each in ("", *several)]
+    return np.array(table, np.int32), np.array(letters, np.int32)
 
 
-def _map_character(character: str, case_folding: bool) -> int:
+def _fold_character(character: str, case_folding: bool) -> str:
     category = unicodedata.category(character)
+    if character in _QUOTES:
+        return "'"
     if ord(character) in _SKIN_TONES or category in ("Mn", "Me", "Cf"):
-        return 0
+        return ""
     if category in ("Cc", "Cs", "Co", "Cn", "Zs", "Zl", "Zp") or character == "\ufffd":
-        return _SPACE
+        return " "
     folded = unicodedata.normalize("NFKD", character)
     # Emoji are of the same category as letters in circles, which are letters all the same.
     if category == "So" and not (len(folded) == 1 and folded.isascii()):
-        return ord(character)
+        return character
     if case_folding:
         folded = folded.casefold()
-    base = [c for c in folded if not unicodedata.combining(c)]
-    if not base:
-        return 0
-    # One to one keeps this a table look-up; of a ligature the first letter remains.
-    return ord(base[0]) if len(base) == 1 or base[0].isalpha() else _SPACE
+    base = "".join(c for c in folded if not unicodedata.combining(c))
+    base = unicodedata.normalize("NFKC", base)
+    return base if len(base) <= 1 or base.isalnum() else " "
 
 
 def fold_characters(text: tf.Tensor, *, case_folding: bool = True) -> tf.Tensor:
-    """Cleans up Unicode: compatibility forms, accents, invisible characters, and case.
+    """Cleans up Unicode: compatibility forms, ligatures, accents, invisible characters, and case.
 
     Follows NFKC case folding (Unicode Standard Annex 15) character by character; also drops
-    accents, skin tones and joiners, and turns control characters and invalid UTF-8 into spaces.
+    accents, skin tones and joiners, and turns control characters, invalid UTF-8 and what stands for
+    more than letters and digits (``…``, ``½``) into spaces.
 
     Args:
         text: string [N].
@@ -100,16 +108,25 @@ def fold_characters(text: tf.Tensor, *, case_folding: bool = True) -> tf.Tensor:
         replace_control_characters=True,
     )
     known = tf.where(decoded.char_values < _MAPPED_CODE_POINTS, decoded.char_values, _SPACE)
-    mapped = tf.gather(tf.constant(_character_map(case_folding)), known)
-    # A vanished character leaves a mark that one pass of the regular expression engine drops.
-    joined = tf.raw_ops.UnicodeEncode(
-        input_values=mapped,
-        input_splits=decoded.row_splits,
+    table, several = _character_maps(case_folding)
+    mapped = tf.gather(tf.constant(table), known)
+    # One column for what a single character stands for, the others for the letters of ligatures.
+    letters = tf.concat(
+        [
+            tf.maximum(mapped, 0)[:, tf.newaxis],
+            tf.gather(tf.constant(several), tf.maximum(-mapped, 0)),
+        ],
+        axis=1,
+    )
+    kept = tf.not_equal(letters, 0)
+    ends = tf.cumsum(tf.math.count_nonzero(kept, axis=1))
+    return tf.raw_ops.UnicodeEncode(
+        input_values=tf.boolean_mask(letters, kept),
+        input_splits=tf.gather(tf.concat([[0], ends], axis=0), decoded.row_splits),
         output_encoding="UTF-8",
         errors="ignore",
         replacement_char=_SPACE,
     )
-    return tf.strings.regex_replace(joined, r"\x00+", "")
 
 
 def _apply(text: tf.Tensor, rules: tuple[tuple[str, str], ...]) -> tf.Tensor:

@@ -106,10 +106,17 @@ class BuildVocabulary(PTransformAnalyzer):
 
     Takes a collection of one-tuples, each a bytes array [T] of tokens; gives a collection of one
     element, the path of the asset file.
+
+    Args:
+        options: What to take.
+        stop_words: Whether the stop words stand first, so that the graph can drop them by id.
+        elongation: Whether elongated words are looked up in their short forms, so that only those
+            need to be known.
     """
 
-    def __init__(self, options: VocabularyOptions, *, stop_words: bool) -> None:
+    def __init__(self, options: VocabularyOptions, *, stop_words: bool, elongation: bool) -> None:
         super().__init__()
+        self._count = _count_short_words if elongation else _count_words
         self._options = options
         self._stop_words = stop_words
 
@@ -119,7 +126,7 @@ class BuildVocabulary(PTransformAnalyzer):
         path = f"{self.base_temp_dir}/{ASSET}"
         return (
             batches
-            | "CountInBatch" >> beam.FlatMap(_count_words)
+            | "CountInBatch" >> beam.FlatMap(self._count)
             | "Count" >> beam.CombinePerKey(sum)
             | "Frequent" >> beam.Filter(lambda item: item[1] >= options.min_count)
             | "ToList" >> beam.combiners.ToList()
@@ -130,9 +137,11 @@ class BuildVocabulary(PTransformAnalyzer):
 
 
 def _count_words(batch: tuple[np.ndarray]) -> Iterable[tuple[str, int]]:
-    words = (word.decode("utf-8") for word in batch[0].ravel())
-    # Elongated words are looked up in their short forms, so only those need to be known.
-    return Counter(word for word in words if not _THREE_EQUAL.search(word)).items()
+    return Counter(word.decode("utf-8") for word in batch[0].ravel()).items()
+
+
+def _count_short_words(batch: tuple[np.ndarray]) -> Iterable[tuple[str, int]]:
+    return [item for item in _count_words(batch) if not _THREE_EQUAL.search(item[0])]
 
 
 def _write_lines(lines: list[str], path: str) -> bytes:
