@@ -33,7 +33,7 @@ class Hyperparameters:
         learning_rate: Peak of the schedule.
         weight_decay: Decoupled weight decay (AdamW).
         label_smoothing: Share of the target spread over all classes.
-        batch_size: Texts a step.
+        batch_size: Texts a step, at most: a small corpus has smaller batches, for steps enough.
         epochs: Passes over the training texts.
         min_examples: A small corpus is passed over more often, until so many texts are seen.
         max_examples: Training ends after so many texts at the latest, counted over all passes.

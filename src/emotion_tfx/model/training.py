@@ -24,6 +24,8 @@ _GRADIENT_NORM = 1.0
 #: The average looks back over about so many steps, or that share of all steps if it is less.
 _AVERAGED_STEPS, _AVERAGED_SHARE = 300.0, 0.1
 _AVERAGED_EVERY = 10
+#: Fewer steps than this do not train a network, however many texts each of them reads.
+_MIN_STEPS = 300
 
 #: Called after each step with the texts seen so far and the texts to be seen in all.
 Progress = Callable[[int, int], None]
@@ -87,13 +89,14 @@ def train(
 
     epochs = planned_epochs(len(dataset), hyperparameters)
     total = epochs * len(dataset)
-    trainer = _Trainer(network, hyperparameters, math.ceil(total / hyperparameters.batch_size))
+    batch_size = planned_batch_size(total, hyperparameters)
+    trainer = _Trainer(network, hyperparameters, math.ceil(total / batch_size))
     history: list[dict[str, float]] = []
     best_score, best_weights, best_logits = -1.0, [], np.empty(0)
     seen = 0
     for epoch in range(1, epochs + 1):
         started = time.perf_counter()
-        for rows in dataset.batches(hyperparameters.batch_size, generator):
+        for rows in dataset.batches(batch_size, generator):
             trainer.step(dataset, rows)
             seen += len(rows)
             if progress:
@@ -124,6 +127,16 @@ def planned_epochs(examples: int, hyperparameters: Hyperparameters) -> int:
     needed = math.ceil(hyperparameters.min_examples / max(examples, 1))
     affordable = hyperparameters.max_examples // max(examples, 1)
     return max(2, min(max(hyperparameters.epochs, needed), affordable))
+
+
+def planned_batch_size(examples: int, hyperparameters: Hyperparameters) -> int:
+    """Texts a step: as set, fewer where training is short, so that it has steps enough.
+
+    Args:
+        examples: Texts to be seen in all, counted over all passes.
+        hyperparameters: Hold the size set.
+    """
+    return max(1, min(hyperparameters.batch_size, examples // _MIN_STEPS))
 
 
 def predict_logits(network: EmotionNetwork, dataset: Dataset) -> np.ndarray:
