@@ -12,6 +12,7 @@ from emotion_tfx.model.training import (
     Epoch,
     TrainedNetwork,
     WeightAverage,
+    planned_batch_size,
     planned_epochs,
     predict_logits,
     train,
@@ -125,8 +126,11 @@ def test_progress_is_told_after_each_step_up_to_the_total(
 ):
     total = HYPERPARAMETERS.epochs * len(examples)
     seen = [each for each, _ in told.calls]
+    batches = np.diff([0, *seen])
     assert {each for _, each in told.calls} == {total}
-    assert seen == list(range(HYPERPARAMETERS.batch_size, total + 1, HYPERPARAMETERS.batch_size))
+    assert seen[-1] == total
+    assert batches.min() > 0
+    assert batches.max() == planned_batch_size(total, HYPERPARAMETERS)
 
 
 def test_the_same_seed_gives_the_same_weights(
@@ -169,6 +173,18 @@ def test_epochs_are_planned_by_the_size_of_the_corpus(
 ):
     limits = Hyperparameters(epochs=epochs, min_examples=1_000, max_examples=max_examples)
     assert planned_epochs(examples, limits) == planned
+
+
+@pytest.mark.parametrize(
+    ("examples", "planned"),
+    [
+        (1_000_000, 512),  # as set
+        (30_000, 100),  # smaller, for 300 steps
+        (7, 1),
+    ],
+)
+def test_batches_are_smaller_where_training_is_short(examples: int, planned: int):
+    assert planned_batch_size(examples, Hyperparameters(batch_size=512)) == planned
 
 
 def test_the_average_starts_at_the_weights_and_follows_their_changes(trained: TrainedNetwork):

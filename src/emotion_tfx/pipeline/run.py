@@ -208,9 +208,12 @@ def _explained(paths: Paths) -> Iterator[None]:
                 "it goes on from where it was.",
                 path=paths.root,
             ) from error
-        last = str(chain[-1]).strip().splitlines()
+        root: BaseException = error
+        while isinstance(root.__cause__, Exception):
+            root = root.__cause__
+        last = str(root).strip().splitlines()
         raise UserError(
-            f"The pipeline failed: {type(chain[-1]).__name__}: {last[-1] if last else ''}",
+            f"The pipeline failed: {type(root).__name__}: {last[-1].rstrip('.') if last else ''}",
             f"The details are in {paths.log}. Nothing was pushed; run it again to go on from "
             "where it was.",
         ) from error
