@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import fcntl
+import json
+import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
@@ -37,19 +40,40 @@ class SampleRun:
 
 
 @pytest.fixture(scope="session")
-def sample_run(tmp_path_factory: pytest.TempPathFactory) -> SampleRun:
-    """Made once, and to be left as it is."""
-    output = tmp_path_factory.mktemp("run") / "output"
-    ended = train(output)
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[SampleRun, SampleRun]:
+    """A run, made once for all workers of pytest-xdist, and a copy to read from."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    original, copy, told = root / "run" / "output", root / "copy" / "output", root / "ended.json"
+    with (root / "run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists():
+            ended = train(original)
+            shutil.copytree(original, copy)
+            told.write_text(json.dumps(asdict(ended)), encoding="utf-8")
+    ended = Ended(**json.loads(told.read_text(encoding="utf-8")))
     assert ended.code == 0, ended.errors
-    return SampleRun(output, ended)
+    return SampleRun(original, ended), SampleRun(copy, ended)
+
+
+@pytest.fixture(scope="session")
+def sample_run(finished_run: tuple[SampleRun, SampleRun]) -> SampleRun:
+    """To be left as it is."""
+    return finished_run[1]
 
 
 @pytest.fixture
-def sample_run_to_change(sample_run: SampleRun, tmp_path: Path) -> Iterator[SampleRun]:
-    """The same in its place, where its cache holds, and put back as it was afterwards."""
+def sample_run_in_place(
+    finished_run: tuple[SampleRun, SampleRun], tmp_path: Path
+) -> Iterator[SampleRun]:
+    """Where it was made, so that its cache holds, and put back as it was afterwards.
+
+    Only for tests of one file: those of others may run at the same time.
+    """
+    run = finished_run[0]
     backup = tmp_path / "backup"
-    shutil.copytree(sample_run.output, backup)
-    yield sample_run
-    shutil.rmtree(sample_run.output)
-    shutil.move(backup, sample_run.output)
+    shutil.copytree(run.output, backup)
+    yield run
+    shutil.rmtree(run.output)
+    shutil.move(backup, run.output)
