@@ -15,6 +15,14 @@ from emotion_tfx.model.locate import newest_version
 
 from .command import Ended, train
 
+#: Started first, so that nothing waits for them at the end.
+LONGEST = ("pipeline/test_run.py", "pipeline/test_interrupted.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST))
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST[0]))
+
 
 @dataclass(frozen=True)
 class SampleRun:

@@ -27,19 +27,22 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 
-def test_a_run_tells_of_each_component_and_pushes_the_model_with_its_card(sample_run: SampleRun):
-    told = list(sample_run.ended.components)
+def test_a_run_tells_of_each_component_and_pushes_the_model_with_its_card(
+    sample_run_in_place: SampleRun,
+):
+    run = sample_run_in_place
+    told = list(run.ended.components)
     assert told[0] == "PrepareData"
     assert set(told) > {*LEARNS, *JUDGES, "ImportSchemaGen", "ExampleValidator"}
-    assert f"pushed  {sample_run.model}" in sample_run.ended.output
-    assert "accuracy" in sample_run.ended.output
-    card = (sample_run.model / "README.md").read_text(encoding="utf-8")
+    assert f"pushed  {run.model}" in run.ended.output
+    assert "accuracy" in run.ended.output
+    card = (run.model / "README.md").read_text(encoding="utf-8")
     assert card.startswith("---")
-    assert f"| model version | {sample_run.model.name} |" in card
+    assert f"| model version | {run.model.name} |" in card
     assert "| Files | emotions.csv |" in card
-    assert (sample_run.model / "assets.extra" / "metrics.json").is_file()
-    assert f"report  {sample_run.paths.report / 'report.html'}" in sample_run.ended.output
-    assert EmotionClassifier(sample_run.model).predict("i am so happy").label == "joy"
+    assert (run.model / "assets.extra" / "metrics.json").is_file()
+    assert f"report  {run.paths.report / 'report.html'}" in run.ended.output
+    assert EmotionClassifier(run.model).predict("i am so happy").label == "joy"
 
 
 def test_a_run_on_the_sample_keeps_apart_from_those_on_real_data(sample_run: SampleRun):
