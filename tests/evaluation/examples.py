@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from emotion_tfx.evaluation import EvaluatedRun, Predictions, check_gates, compute_metrics
+from emotion_tfx.evaluation.behaviour import Behaviour, Case, Outcome
 from emotion_tfx.labels import LABELS
 
 
@@ -66,6 +67,18 @@ def many_answers(n: int = 600, seed: int = 7) -> Predictions:
     )
 
 
+def example_behaviour(*, perfect: bool = False) -> Behaviour:
+    """Return what a model did with three cases, of which one may fail."""
+    changed = Case("negation", "i | am glad <3", "i am not glad <3", "less joy by 0.2")
+    return Behaviour(
+        (
+            Outcome(Case("emoji", "😢", None, "sadness"), True, "sadness 0.91"),
+            Outcome(changed, perfect, "joy 0.95 → 0.94"),
+            Outcome(Case("negation", "not sad", None, "not sadness"), True, "joy 0.50"),
+        )
+    )
+
+
 def example_run(predictions: Predictions | None = None, **changes: object) -> EvaluatedRun:
     """Return a run in which everything is known."""
     rows = many_answers() if predictions is None else predictions
@@ -94,5 +107,6 @@ def example_run(predictions: Predictions | None = None, **changes: object) -> Ev
             "sources": {"train": {"diary": 15000, "chat": 870}, "test": {"diary": 15870}},
         },
         baseline=metrics,
+        behaviour=example_behaviour(),
     )
     return replace(run, **changes)

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from emotion_tfx.evaluation import Verdict, write_model_card
+from emotion_tfx.errors import UserError
+from emotion_tfx.evaluation import Verdict, record_behaviour, write_model_card
 
-from .examples import answers, example_run, many_answers
+from .examples import answers, example_behaviour, example_run, many_answers
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ def test_misuse_and_limits_are_told(card: str):
 
 def test_every_table_has_rows_as_wide_as_its_head(card: str):
     tables = re.findall(r"(?:^\|.*\|\n)+", card, flags=re.MULTILINE)
-    assert len(tables) == 7
+    assert len(tables) == 9
     for table in tables:
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1
         assert re.fullmatch(r"\|(-+:?\|)+", table.splitlines()[1])
@@ -88,6 +89,7 @@ def test_what_is_not_known_is_left_out(tmp_path: Path):
         answers([1, 2], [1, 2]),
         facts={},
         data_report={},
+        behaviour=None,
         verdict=Verdict(False, ("accuracy is too low",)),
     )
     card = write_model_card(tmp_path / "card.md", run).read_text(encoding="utf-8")
@@ -99,3 +101,48 @@ def test_what_is_not_known_is_left_out(tmp_path: Path):
     assert "The gate rejected this model" in card
     assert "confusions" not in card
     assert "The hardest kind" not in card
+    assert "## Behaviour" not in card
+
+
+def test_behaviour_is_told_by_capability_with_the_cases_that_fail(card: str):
+    told = section(card, "Behaviour")
+    assert "2 pass (66.7%)" in told
+    assert "| emoji | 1 | 1 |\n| negation | 2 | 1 |\n| all | 3 | 2 |" in told
+    (row,) = re.findall(r"^\| negation .*→.*$", told, flags=re.MULTILINE)
+    assert row == (
+        r"| negation | “i \| am glad &lt;3” → “i am not glad &lt;3” | less joy by 0.2 "
+        "| joy 0.95 → 0.94 |"
+    )
+    assert "not sad”" not in told
+
+
+def test_a_model_that_passes_every_case_has_no_list_of_them(tmp_path: Path):
+    run = example_run(behaviour=example_behaviour(perfect=True))
+    card = write_model_card(tmp_path / "card.md", run).read_text(encoding="utf-8")
+    assert "3 pass (100.0%)" in card
+    assert "cases that fail" not in card
+
+
+@pytest.mark.parametrize("before", [None, example_behaviour(perfect=True)], ids=["none", "other"])
+def test_behaviour_measured_later_makes_the_card_it_would_have_made_then(
+    tmp_path: Path, card: str, before: object
+):
+    limits = ["The texts are made up."]
+    run = example_run(behaviour=before)
+    write_model_card(tmp_path / "README.md", run, name="emotion", limits=limits)
+    record_behaviour(tmp_path, example_behaviour())
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == card
+    stored = (tmp_path / "assets.extra" / "behaviour.json").read_text(encoding="utf-8")
+    assert stored == example_behaviour().to_json()
+
+
+def test_a_model_without_a_card_keeps_its_behaviour_as_data(tmp_path: Path):
+    assert record_behaviour(tmp_path, example_behaviour()) == [
+        tmp_path / "assets.extra" / "behaviour.json"
+    ]
+
+
+def test_behaviour_that_cannot_be_kept_is_told(tmp_path: Path):
+    (tmp_path / "assets.extra").write_text("in the way")
+    with pytest.raises(UserError, match="cannot be written"):
+        record_behaviour(tmp_path, example_behaviour())

@@ -5,10 +5,10 @@ from io import BytesIO, StringIO, TextIOWrapper
 
 from rich.console import Console
 
-from emotion_tfx.evaluation import EvaluatedRun, Verdict
-from emotion_tfx.evaluation.console import print_metrics
+from emotion_tfx.evaluation import Behaviour, EvaluatedRun, Verdict
+from emotion_tfx.evaluation.console import print_behaviour, print_metrics
 
-from .examples import answers, example_run
+from .examples import answers, example_behaviour, example_run
 
 
 def printed(run: EvaluatedRun, *, terminal: bool = False) -> str:
@@ -60,3 +60,23 @@ def test_a_terminal_without_unicode_gets_ascii():
 def test_a_rejection_gives_its_reasons():
     run = example_run(answers([1], [1]), verdict=Verdict(False, ("accuracy is too low",)))
     assert "gate: rejected\n  accuracy is too low" in printed(run)
+
+
+def test_behaviour_shows_the_cases_that_fail_and_a_line_a_capability():
+    file = StringIO()
+    print_behaviour(Console(file=file, width=80), example_behaviour())
+    assert file.getvalue().startswith(
+        "“i | am glad <3” → “i am not glad <3”\n"
+        "  expected less joy by 0.2, answered joy 0.95 → 0.94\n"
+    )
+    lines = [line.split() for line in file.getvalue().splitlines()]
+    assert ["negation", "2", "1"] in lines
+    assert ["all", "(66.7%)", "3", "2"] in lines
+
+
+def test_behaviour_shows_emoji_where_they_cannot_be_shown():
+    file = TextIOWrapper(BytesIO(), encoding="ascii")
+    failing = [replace(each, passed=False) for each in example_behaviour().outcomes]
+    print_behaviour(Console(file=file, width=80), Behaviour(tuple(failing)))
+    file.flush()
+    assert rb"\U0001f622" in file.buffer.getvalue()

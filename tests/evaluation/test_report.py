@@ -10,8 +10,9 @@ import pytest
 
 from emotion_tfx.errors import UserError
 from emotion_tfx.evaluation import Metrics, Verdict, write_report
+from emotion_tfx.evaluation.behaviour import Behaviour, Case, Outcome
 
-from .examples import answers, example_run
+from .examples import answers, example_behaviour, example_run
 
 EVIL = "<script>alert(1)</script> & <img src=x onerror=alert(2)>"
 PICTURES = {
@@ -67,6 +68,11 @@ def test_the_figures_are_written_as_json(report: Path):
     assert Metrics.from_dict(figures) == example_run().metrics
 
 
+def test_the_behaviour_is_written_as_json(report: Path):
+    stored = (report.parent / "behaviour.json").read_text(encoding="utf-8")
+    assert stored == example_behaviour().to_json()
+
+
 def test_every_picture_stands_in_the_folder_and_in_the_page(report: Path, page: Page):
     files = {path.stem: path.read_bytes() for path in (report.parent / "plots").iterdir()}
     assert set(files) == PICTURES
@@ -106,18 +112,28 @@ def test_the_page_shows_the_figures_of_the_run(page: Page):
     assert "15,870" in page.words
 
 
+def test_the_page_shows_the_behaviour_and_the_cases_that_fail(report: Path, page: Page):
+    assert "#behaviour" in [link["href"] for link in page.all("a")]
+    html = report.read_text(encoding="utf-8")
+    assert '<tr><th>negation</th><td class="n">2</td><td class="n">1</td>' in html
+    assert "“i | am glad <3” → “i am not glad <3”" in page.words
+    assert "joy 0.95 → 0.94" in page.words
+    assert "not sad”" not in page.words
+
+
 def test_what_comes_from_outside_is_escaped(tmp_path: Path):
     rows = answers([1], [2], texts=[EVIL], sources=[EVIL])
     run = example_run(
         rows,
         verdict=Verdict(False, (EVIL,)),
         facts={EVIL: EVIL, "model version": EVIL},
+        behaviour=Behaviour((Outcome(Case(EVIL, EVIL, None, "joy"), False, EVIL),)),
         data_report={EVIL: EVIL, "labels": {EVIL: {"joy": 1}}, "sources": {"train": {EVIL: 1}}},
     )
     page = Page(write_report(tmp_path, run).read_text(encoding="utf-8"))
     assert not page.all("script")
     assert all("onerror" not in image for image in page.all("img"))
-    assert page.words.count(EVIL) >= 8
+    assert page.words.count(EVIL) >= 11
 
 
 def test_a_rejected_model_is_told_with_the_reasons(tmp_path: Path):
@@ -129,17 +145,17 @@ def test_a_rejected_model_is_told_with_the_reasons(tmp_path: Path):
 
 def test_only_what_is_known_is_told(tmp_path: Path):
     rows = answers([1, 2], [1, 2])
-    run = example_run(rows, history=(), facts={}, data_report={}, baseline=None)
+    run = example_run(rows, history=(), facts={}, data_report={}, baseline=None, behaviour=None)
     page = Page(write_report(tmp_path, run).read_text(encoding="utf-8"))
     identifiers = {attributes.get("id") for _, attributes in page.tags}
-    assert not identifiers & {"training", "data", "facts"}
+    assert not identifiers & {"training", "data", "facts", "behaviour"}
     assert "difference" not in page.words
     assert "There are none" in page.words
 
 
 def test_a_second_report_replaces_the_first(tmp_path: Path):
     write_report(tmp_path, example_run())
-    html = write_report(tmp_path, example_run(answers([1], [1]), history=()))
+    html = write_report(tmp_path, example_run(answers([1], [1]), history=(), behaviour=None))
     assert "1 labelled texts" in html.read_text(encoding="utf-8")
     assert not (tmp_path / "plots" / "training.png").exists()
     names = {path.name for path in tmp_path.rglob("*")}

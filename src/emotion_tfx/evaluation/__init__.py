@@ -4,7 +4,8 @@ This room knows numpy arrays, not models: who evaluates brings :class:`Predictio
 is cheap; scikit-learn, matplotlib and Jinja are loaded by the functions that need them.
 """
 
-from emotion_tfx.evaluation.card import write_model_card
+from emotion_tfx.evaluation.behaviour import Behaviour, check_behaviour, read_cases
+from emotion_tfx.evaluation.card import record_behaviour, write_model_card
 from emotion_tfx.evaluation.gates import Verdict, check_gates
 from emotion_tfx.evaluation.metrics import (
     Metrics,
@@ -17,14 +18,18 @@ from emotion_tfx.evaluation.run import EvaluatedRun
 from emotion_tfx.evaluation.slices import SliceMetrics, slice_metrics
 
 __all__ = [
+    "Behaviour",
     "EvaluatedRun",
     "Metrics",
     "Predictions",
     "SliceMetrics",
     "Verdict",
+    "check_behaviour",
     "check_gates",
     "compute_metrics",
     "present_class_macro_f1",
+    "read_cases",
+    "record_behaviour",
     "slice_metrics",
     "write_model_card",
     "write_report",

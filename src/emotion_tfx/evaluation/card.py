@@ -6,9 +6,11 @@ is that of the Hugging Face hub, ``model-index`` included.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
+from emotion_tfx.evaluation.behaviour import FILE, Behaviour
 from emotion_tfx.evaluation.files import write_atomically
 from emotion_tfx.evaluation.run import EvaluatedRun, flatten, frequent_confusions
 from emotion_tfx.evaluation.templates import render
@@ -16,6 +18,9 @@ from emotion_tfx.labels import LABELS
 
 # Facts with a place of their own in the card.
 _PLACED = {"model licence", "corpus", "corpus source", "corpus licence"}
+
+_LIMITS = "## Limits\n"
+_BEHAVIOUR_SECTION = re.compile(r"^## Behaviour\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
 def write_model_card(
@@ -53,7 +58,32 @@ def write_model_card(
         confusions=frequent_confusions(run.metrics),
         weakest=min(run.metrics.classes, key=lambda each: (not each.support, each.f1)),
         hardest=min(measured, key=lambda each: each.accuracy or 0.0, default=None),
+        behaviour=run.behaviour,
         limits=limits,
     )
     write_atomically(path, card.encode("utf-8", errors="replace"))
     return path
+
+
+def record_behaviour(model: Path, behaviour: Behaviour) -> list[Path]:
+    """Keep what a model did with the written cases beside it: as data, and in its card.
+
+    Args:
+        model: A version's folder. Its card, if it has one, gets a new section in place of the old.
+        behaviour: Of that model.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: They cannot be written to.
+    """
+    data, card = model / "assets.extra" / FILE, model / "README.md"
+    write_atomically(data, behaviour.to_json().encode())
+    if not card.is_file():
+        return [data]
+    section = render("behaviour.md.j2", behaviour=behaviour)
+    before = _BEHAVIOUR_SECTION.sub("", card.read_text(encoding="utf-8"))
+    body, limits, rest = before.partition(_LIMITS)
+    write_atomically(card, f"{body}{section}{limits}{rest}".encode())
+    return [data, card]

@@ -10,6 +10,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from emotion_tfx.evaluation.behaviour import Behaviour
 from emotion_tfx.evaluation.gates import Verdict
 from emotion_tfx.evaluation.metrics import Metrics
 from emotion_tfx.labels import EMOTIONS, LABELS
@@ -26,6 +27,27 @@ def print_metrics(console: Console, metrics: Metrics, *, verdict: Verdict | None
     if verdict is not None:
         console.print()
         console.print(_verdict(verdict))
+
+
+def print_behaviour(console: Console, behaviour: Behaviour) -> None:
+    """Print how many cases of each capability pass, and those that fail with the answers."""
+    for each in behaviour.failing:
+        lines = f"{each.case}\n  expected {each.case.expected}, answered {each.answered}"
+        # Texts have emoji, which not every terminal can show.
+        shown = lines.encode(console.encoding, "backslashreplace").decode(console.encoding)
+        console.print(Text(shown), soft_wrap=True)
+    if behaviour.failing:
+        console.print()
+    console.print(_behaviour_table(behaviour))
+
+
+def _behaviour_table(behaviour: Behaviour) -> Table:
+    table = _table("capability", "cases", "passed")
+    for each in behaviour.capabilities:
+        table.add_row(each.name, f"{each.cases:,}", f"{each.passed:,}")
+    share = Text(f"all ({behaviour.share:.1%})", "bold")
+    table.add_row(share, f"{behaviour.cases:,}", f"{behaviour.passed:,}")
+    return table
 
 
 def _headline(metrics: Metrics) -> Text:

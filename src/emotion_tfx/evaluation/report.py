@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emotion_tfx.evaluation import behaviour
 from emotion_tfx.evaluation.files import write_atomically
 from emotion_tfx.evaluation.metrics import Metrics
 from emotion_tfx.evaluation.run import EvaluatedRun, flatten, most_confident_mistakes
@@ -23,9 +24,9 @@ def write_report(out: Path, run: EvaluatedRun) -> Path:
     """Write the report of a run into a folder, each file as a whole.
 
     Args:
-        out: Gets ``metrics.json`` (the dump of :class:`Metrics`), ``plots/*.png`` and
-            ``report.html``, one file without scripts or anything to load. What another run left
-            there is replaced.
+        out: Gets ``metrics.json`` (the dump of :class:`Metrics`), ``behaviour.json`` (that of
+            :class:`Behaviour`, if the run has one), ``plots/*.png`` and ``report.html``, one file
+            without scripts or anything to load. What another run left there is replaced.
         run: What to report.
 
     Returns:
@@ -38,6 +39,10 @@ def write_report(out: Path, run: EvaluatedRun) -> Path:
 
     figures = json.dumps(run.metrics.to_dict(), indent=2, allow_nan=False) + "\n"
     write_atomically(out / "metrics.json", figures.encode())
+    if run.behaviour:
+        write_atomically(out / behaviour.FILE, run.behaviour.to_json().encode())
+    else:
+        (out / behaviour.FILE).unlink(missing_ok=True)
     images = {}
     for name, draw in _plots(run).items():
         path = out / "plots" / f"{name}.png"

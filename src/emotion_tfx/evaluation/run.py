@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from emotion_tfx.evaluation.behaviour import Behaviour
 from emotion_tfx.evaluation.gates import Verdict
 from emotion_tfx.evaluation.metrics import Metrics, Predictions, compute_metrics
 from emotion_tfx.evaluation.slices import SliceMetrics, slice_metrics
@@ -30,6 +31,7 @@ class EvaluatedRun:
         data_report: The ``report.json`` beside the prepared data. ``labels`` and ``sources`` (rows
             per split and label or source) become tables, anything else a list.
         baseline: The figures of the model in service on the same texts, if there is one.
+        behaviour: What the model did with the written cases, if it was asked.
     """
 
     predictions: Predictions
@@ -38,6 +40,7 @@ class EvaluatedRun:
     facts: Mapping[str, object] = field(default_factory=dict)
     data_report: Mapping[str, Any] = field(default_factory=dict)
     baseline: Metrics | None = None
+    behaviour: Behaviour | None = None
 
     @cached_property
     def metrics(self) -> Metrics:
