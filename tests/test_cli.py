@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -198,6 +199,42 @@ def test_a_folder_without_a_model_ends_in_one_message(
     arguments = ["i feel fine"] if command == "predict" else ["--data", "any.csv"]
     ended = run_here(command, *arguments, "--model", tmp_path)
     assert_refused(ended, tmp_path, "no model")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "Give --data FILE.csv with labelled texts, or --behaviour"),
+        (("--behaviour", "--data", "some.csv"), "two measurements"),
+        (("--record", "--data", "some.csv"), "Add --behaviour"),
+    ],
+)
+def test_evaluation_is_told_what_to_measure_on(
+    run_here: Callable[..., Ended], arguments: tuple[str, ...], told: str
+):
+    ended = run_here("evaluate", *arguments)
+    assert ended.code == 2
+    assert told in ended.errors
+
+
+def test_the_behaviour_of_any_model_is_shown_without_data_and_kept_on_demand(
+    run_here: Callable[..., Ended], sample_run: SampleRun, tmp_path: Path
+):
+    model = tmp_path / "7"
+    shutil.copytree(sample_run.model, model)
+    record, card = model / "assets.extra" / "behaviour.json", model / "README.md"
+    before = card.read_text(encoding="utf-8")
+    record.unlink()
+    ended = run_here("evaluate", "--behaviour", "--model", model)
+    assert ended.code == 0
+    assert "negation" in ended.output
+    assert not record.exists()
+
+    ended = run_here("evaluate", "--behaviour", "--record", "--json", "--model", model)
+    assert ended.code == 0
+    assert json.loads(ended.output) == json.loads(record.read_text(encoding="utf-8"))
+    assert str(record) in ended.errors
+    assert card.read_text(encoding="utf-8") == before
 
 
 def test_predicting_a_file_needs_a_place_for_the_answers(run_here: Callable[..., Ended]):

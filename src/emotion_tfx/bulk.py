@@ -193,13 +193,13 @@ def evaluate_csv(classifier: EmotionClassifier, path: Path, *, as_json: bool = F
 
     rows = read_csv(path)
     texts = [row.text for row in rows]
-    parts = list(classifier.stream(texts))
+    predicted = classifier.predict_arrays(texts)
     metrics = compute_metrics(
         Predictions(
             texts=texts,
             labels=np.array([row.label for row in rows]),
-            probabilities=np.concatenate([part.probabilities for part in parts]),
-            uncertain=np.concatenate([part.uncertain for part in parts]),
+            probabilities=predicted.probabilities,
+            uncertain=predicted.uncertain,
             sources=[row.source for row in rows],
         )
     )
@@ -207,3 +207,29 @@ def evaluate_csv(classifier: EmotionClassifier, path: Path, *, as_json: bool = F
         sys.stdout.write(json.dumps(metrics.to_dict(), indent=2) + "\n")
     else:
         print_metrics(Console(), metrics)
+
+
+def evaluate_behaviour(
+    classifier: EmotionClassifier, *, as_json: bool = False, record: bool = False
+) -> None:
+    """Prints what a model does with the cases of the behavioural suite.
+
+    Args:
+        classifier: The model.
+        as_json: As ``behaviour.json`` has it.
+        record: Keep it with the model as well.
+
+    Raises:
+        UserError: The model's folder cannot be written to.
+    """
+    from emotion_tfx.evaluation import check_behaviour, read_cases, record_behaviour
+    from emotion_tfx.evaluation.console import print_behaviour
+
+    behaviour = check_behaviour(read_cases(), classifier.predict_arrays)
+    if as_json:
+        sys.stdout.write(behaviour.to_json())
+    else:
+        print_behaviour(Console(highlight=False), behaviour)
+    if record:
+        for path in record_behaviour(classifier.path, behaviour):
+            sys.stderr.write(f"written  {path}\n")

@@ -157,14 +157,39 @@ def predict(
 
 @app.command()
 def evaluate(
-    data: Annotated[Path, typer.Option("--data", "-d", help="A labelled CSV.")],
-    as_json: Annotated[bool, typer.Option("--json", help="The metrics as JSON.")] = False,
+    data: Annotated[
+        Path | None, typer.Option("--data", "-d", help="A labelled CSV to measure it on.")
+    ] = None,
+    behaviour: Annotated[
+        bool,
+        typer.Option(
+            "--behaviour",
+            help="Ask it about the written cases instead: negation, typos, emoji and so on.",
+        ),
+    ] = False,
+    record: Annotated[
+        bool,
+        typer.Option("--record", help="With --behaviour: keep the result with the model."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON.")] = False,
     model: Model = None,
 ) -> None:
-    """Measure a model on a labelled CSV."""
+    """Measure a model on a labelled CSV, or on the cases of the behavioural suite."""
     from emotion_tfx import bulk
 
-    bulk.evaluate_csv(_classifier(model), data, as_json=as_json)
+    if record and not behaviour:
+        raise UserError("--record is for the behavioural suite", "Add --behaviour.")
+    if behaviour and data is not None:
+        raise UserError("--data and --behaviour are two measurements", "Run them one by one.")
+    if behaviour:
+        bulk.evaluate_behaviour(_classifier(model), as_json=as_json, record=record)
+    elif data is not None:
+        bulk.evaluate_csv(_classifier(model), data, as_json=as_json)
+    else:
+        raise UserError(
+            "There is nothing to measure the model on",
+            "Give --data FILE.csv with labelled texts, or --behaviour for the written cases.",
+        )
 
 
 def _settings(

@@ -106,8 +106,16 @@ class EmotionClassifier:
 
     def predict_many(self, texts: Sequence[str]) -> list[Answer]:
         """The answers for many texts, in their order."""
-        parts = list(self.stream(texts))
-        return [answer for part in parts for answer in part.answers()]
+        return self.predict_arrays(texts).answers()
+
+    def predict_arrays(self, texts: Iterable[str]) -> Predicted:
+        """The answers for many texts as arrays, in their order."""
+        none = Predicted(np.empty((0, len(LABELS)), np.float32), np.empty(0, bool))
+        parts = [none, *self.stream(texts)]
+        return Predicted(
+            probabilities=np.concatenate([part.probabilities for part in parts]),
+            uncertain=np.concatenate([part.uncertain for part in parts]),
+        )
 
     def stream(self, texts: Iterable[str]) -> Iterator[Predicted]:
         """Answers for any number of texts, part by part, in their order.
