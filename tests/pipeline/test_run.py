@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from emotion_tfx.config import Paths
 from emotion_tfx.errors import UserError
+from emotion_tfx.evaluation import read_cases
 from emotion_tfx.model.classifier import EmotionClassifier
 from emotion_tfx.model.hyperparameters import Hyperparameters
 from emotion_tfx.model.locate import newest_version
@@ -41,6 +43,9 @@ def test_a_run_tells_of_each_component_and_pushes_the_model_with_its_card(
     assert f"| model version | {run.model.name} |" in card
     assert "| Files | emotions.csv |" in card
     assert (run.model / "assets.extra" / "metrics.json").is_file()
+    behaviour = json.loads((run.model / "assets.extra" / "behaviour.json").read_text("utf-8"))
+    assert behaviour["cases"] == len(read_cases())
+    assert f"| all | {behaviour['cases']} | {behaviour['passed']} |" in card
     assert f"report  {run.paths.report / 'report.html'}" in run.ended.output
     assert EmotionClassifier(run.model).predict("i am so happy").label == "joy"
 

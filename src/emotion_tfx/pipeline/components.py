@@ -16,6 +16,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils, proto_utils
 
 from emotion_tfx.errors import UserError
+from emotion_tfx.evaluation.behaviour import check_behaviour, read_cases
 from emotion_tfx.evaluation.card import write_model_card
 from emotion_tfx.evaluation.gates import check_gates
 from emotion_tfx.evaluation.metrics import Predictions, compute_metrics
@@ -31,7 +32,7 @@ _TEST_SPLIT = "test"
 
 
 class Report(types.Artifact):
-    """A folder with ``report.html``, ``metrics.json``, plots and the model card."""
+    """A folder with ``report.html``, the figures as JSON, plots and the model card."""
 
     TYPE_NAME = "EmotionReport"
 
@@ -68,20 +69,23 @@ def Reporter(  # noqa: N802
     data_report: tfx.dsl.components.Parameter[str],
     min_accuracy: tfx.dsl.components.Parameter[float],
     max_drop: tfx.dsl.components.Parameter[float],
+    code: tfx.dsl.components.Parameter[str],
     baseline: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Model] = None,
 ) -> None:
-    """Evaluates the exported model on the test texts and writes what people read.
+    """Evaluates the exported model on the test texts and the written cases, and writes it down.
 
     The decision that it tells is the Evaluator's, the version the Pusher's; ``baseline`` is the
-    model that was in service before.
+    model that was in service before. ``code`` is a fingerprint of the evaluation, so that a run
+    after a change of it, or of the cases, is not taken for a repeated one.
     """
     folder = _exported(model)
     facts = json.loads((folder / "assets.extra" / FACTS).read_text(encoding="utf-8"))
     test = artifact_utils.get_split_uri([examples], _TEST_SPLIT)
-    predictions = _predict(folder, test)
+    classifier = EmotionClassifier(folder)
+    predictions = _predict(classifier, test)
     in_service = None
     if baseline is not None:
-        in_service = compute_metrics(_predict(_exported(baseline), test))
+        in_service = compute_metrics(_predict(EmotionClassifier(_exported(baseline)), test))
     verdict = check_gates(
         compute_metrics(predictions), in_service, min_accuracy=min_accuracy, max_drop=max_drop
     )
@@ -98,6 +102,7 @@ def Reporter(  # noqa: N802
         facts={**facts, "size on disk (MB)": round(size / 1e6, 1)},
         data_report=json.loads(data_report),
         baseline=None if baseline is not None and baseline.uri == model.uri else in_service,
+        behaviour=check_behaviour(read_cases(), classifier.predict_arrays),
     )
     out = Path(report.uri)
     write_report(out, run)
@@ -108,7 +113,7 @@ def _exported(model: types.Artifact) -> Path:
     return Path(path_utils.serving_model_path(model.uri))
 
 
-def _predict(model: Path, examples: str) -> Predictions:
+def _predict(classifier: EmotionClassifier, examples: str) -> Predictions:
     files = tf.io.gfile.glob(f"{examples}/*")
     spec = {
         TEXT: tf.io.FixedLenFeature([], tf.string),
@@ -118,12 +123,12 @@ def _predict(model: Path, examples: str) -> Predictions:
     records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP").batch(1024)
     rows = [tf.io.parse_example(batch, spec) for batch in records]
     texts = [text.decode() for row in rows for text in row[TEXT].numpy()]
-    parts = list(EmotionClassifier(model).stream(texts))
+    predicted = classifier.predict_arrays(texts)
     return Predictions(
         texts=texts,
         labels=np.concatenate([row[LABEL].numpy() for row in rows]),
-        probabilities=np.concatenate([part.probabilities for part in parts]),
-        uncertain=np.concatenate([part.uncertain for part in parts]),
+        probabilities=predicted.probabilities,
+        uncertain=predicted.uncertain,
         sources=[source.decode() for row in rows for source in row[SOURCE].numpy()],
     )
 

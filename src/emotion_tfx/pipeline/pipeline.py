@@ -18,6 +18,8 @@ from emotion_tfx.pipeline.components import PushOnce, Reporter, RequireNoAnomali
 
 NAME = "emotion"
 SCHEMA = Path(__file__).with_name("schema.pbtxt")
+#: The files that decide what the code of a room does.
+_READ = ("*.py", "*.j2", "*.csv")
 _SPLITS = ("train", "validation", "test")
 
 
@@ -125,6 +127,7 @@ def create_pipeline(settings: PipelineSettings) -> tfx.dsl.Pipeline:
         data_report=settings.data_report,
         min_accuracy=settings.min_accuracy,
         max_drop=settings.max_drop,
+        code=_fingerprint("evaluation"),
     )
     components = [
         example_gen,
@@ -215,10 +218,11 @@ def _stored(settings: PipelineSettings) -> Any:  # noqa: ANN401
 
 
 def _fingerprint(*rooms: str) -> str:
-    """Of the code of some rooms, so that a change of the code is not taken for a repeated run."""
+    """Of the code of some rooms, and of what they read, so that no change passes for a repeat."""
     package = Path(__file__).parents[1]
     digest = sha256()
     for room in rooms:
-        for file in sorted((package / room).glob("*.py")):
+        files = (file for kind in _READ for file in (package / room).rglob(kind))
+        for file in sorted(files):
             digest.update(file.read_bytes())
     return digest.hexdigest()[:16]

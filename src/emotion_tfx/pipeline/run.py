@@ -246,7 +246,8 @@ def _collect(paths: Paths, before: Path | None) -> RunResult:
         and str(version) == model["pushed_destination"].string_value
     ):
         shutil.copy(report / "README.md", version / "README.md")
-        shutil.copy(report / "metrics.json", version / "assets.extra" / "metrics.json")
+        for figures in report.glob("*.json"):
+            shutil.copy(figures, version / "assets.extra")
     pushed = version is not None and version != before
     return RunResult(paths, version, pushed, accepted, paths.report / "report.html")
 
