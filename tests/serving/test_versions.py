@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from emotion_tfx.serving.metrics import ServingMetrics
+from emotion_tfx.serving.model_config import ModelConfig
 from emotion_tfx.serving.status import Code, ServingError
 from emotion_tfx.serving.versions import State, VersionManager
 
@@ -24,7 +25,8 @@ def start(model_base: ModelBase) -> Iterator[Start]:
     with ExitStack() as stack:
 
         def start_manager(**options: object) -> VersionManager:
-            manager = VersionManager(model_base.path, "emotion", poll_seconds=0.02, **options)
+            config = ModelConfig("emotion", model_base.path)
+            manager = VersionManager(config, poll_seconds=0.02, **options)
             manager.start()
             stack.callback(manager.stop)
             return manager

@@ -1,230 +1,240 @@
-"""The REST interface: paths, replies and errors, and the ASGI application around them.
-
-:class:`RestApi` turns a method, a path and a body into a reply and knows nothing of sockets.
-:func:`asgi_app` reads bodies within their limit, counts and logs. Paths, verbs and words are those
-of TensorFlow Serving's ``http_rest_api_util.cc`` and ``http_server.cc``.
-"""
+"""The ASGI application around the interfaces: bodies, limits, the key, packing, the access log."""
 
 from __future__ import annotations
 
 import asyncio
+import gzip
+import hmac
 import json
 import logging
-import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, NamedTuple
-from urllib.parse import unquote
+import zlib
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Protocol
 
-from .json_tensor import parse_document, read_inputs, signature_name, write_outputs
+from . import openapi
+from .calls import Calls
+from .emotions import EmotionsApi
+from .messages import LARGE, Request, Response, json_response, not_allowed
 from .metrics import ServingMetrics
+from .models import Models
+from .rest import RestApi
 from .settings import Limits
-from .status import Code, ServingError, invalid_argument
-from .versions import VersionManager, VersionStatus, not_found
 
-logger = logging.getLogger(__name__)
 access_logger = logging.getLogger(f"{__name__}.access")
 
 _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[_Message], Awaitable[None]]
-_AsgiApp = Callable[[_Message, _Receive, _Send], Awaitable[None]]
+AsgiApp = Callable[[_Message, _Receive, _Send], Awaitable[None]]
 
-_JSON = (b"content-type", b"application/json")
 _METRICS_PATH = "/monitoring/prometheus/metrics"
 
-_PREDICT_PATH = re.compile(
-    r"/v1/models/([^/:]+)(?:/versions/([0-9]+))?:predict", flags=re.IGNORECASE
-)
-_MODEL_PATH = re.compile(
-    r"/v1/models(?:/([^/:]+))?(?:/versions/([0-9]+))?(?:/(metadata))?", flags=re.IGNORECASE
-)
+#: What a probe or a browser may see without the key: nothing of it is secret.
+_OPEN = ("/v2/health/", "/docs", "/openapi.json")
+
+#: Smaller replies are not worth packing.
+_PACKED_FROM = 1024
+_PACKING_LEVEL = 1
 
 
-class Response(NamedTuple):
-    """A reply: HTTP status, headers in lower case, body."""
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
+class _Api(Protocol):
+    async def answer(self, request: Request) -> Response:
+        """Answers one request."""
+        ...
 
 
-class RestApi:
-    """Answers requests for one model.
+class HttpApi:
+    """Everything that is answered over HTTP.
 
     Args:
-        models: The model's versions.
-        limits: Most instances in a request.
-        metrics: Where requests are counted; also what the metrics page shows.
+        models: The models that are served.
+        emotion_model: The name of the one behind ``/v1/emotions``.
+        limits: Most texts in a request, and the longest text.
+        metrics: Where calls are counted; also what the metrics page shows.
+        secured: Whether clients must show a key.
     """
 
-    def __init__(self, models: VersionManager, limits: Limits, metrics: ServingMetrics) -> None:
+    def __init__(
+        self,
+        models: Models,
+        emotion_model: str,
+        limits: Limits,
+        metrics: ServingMetrics,
+        *,
+        secured: bool = False,
+    ) -> None:
+        calls = Calls(models, metrics)
         self._models = models
         self._limits = limits
         self._metrics = metrics
+        self._secured = secured
+        self._rest: _Api = RestApi(models, calls)
+        self._emotions: _Api = EmotionsApi(models, emotion_model, limits, calls)
 
-    async def answer(self, method: str, path: str, body: bytes) -> Response:
-        """Answers one request.
-
-        Args:
-            method: The verb, in capitals.
-            path: The path as it came, percent-encoded, without the query.
-            body: The whole body.
-
-        Returns:
-            The reply; errors become replies as well.
-        """
+    async def answer(self, request: Request) -> Response:
+        """Answers one request; errors become replies as well."""
+        path = request.path
+        if path in ("/v1/emotions", "/v1/emotions/model"):
+            return await self._emotions.answer(request)
         if path[:4].lower() == "/v1/":
-            return await self._answer_v1(method, path, body)
+            return await self._rest.answer(request)
         page = self._page(path)
         if page is None:
-            return _json_response(404, {"error": "Not Found"})
-        if method not in ("GET", "HEAD"):
-            return _json_response(405, {"error": "Method Not Allowed"}, (b"allow", b"GET, HEAD"))
-        return page
+            return json_response(404, {"error": "Not Found"})
+        return page if request.method in ("GET", "HEAD") else not_allowed("GET", "HEAD")
 
     def _page(self, path: str) -> Response | None:
         if path == "/v2/health/live":
-            return _json_response(200, {"live": True})
+            return json_response(200, {"live": True})
         if path == "/v2/health/ready":
             ready = self._models.ready
-            return _json_response(200 if ready else 503, {"ready": ready})
+            return json_response(200 if ready else 503, {"ready": ready})
         if path == _METRICS_PATH:
             content_type = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
             return Response(200, [content_type], self._metrics.text().encode())
-        return None
-
-    async def _answer_v1(self, method: str, path: str, body: bytes) -> Response:
-        start = time.perf_counter()
-        match = (_PREDICT_PATH if method == "POST" else _MODEL_PATH).fullmatch(path)
-        name = unquote(match[1] or "") if match else ""
-        # Only the served model's name becomes a label: a client must not fill the metrics.
-        label = name if name == self._models.name else ""
-        try:
-            if match is None or method not in ("POST", "GET"):
-                raise invalid_argument(f"Malformed request: {method} {path}")
-            version = _version_number(match[2])
-            if method == "POST":
-                reply = await self._predict(name, version, body)
-            elif match[3]:
-                reply = self._metadata(name, version)
-            else:
-                reply = self._status(name, version)
-        except ServingError as error:
-            self._metrics.request_count.add(label, error.code.name)
-            return _json_response(error.code.http_status, {"error": error.message})
-        except Exception as error:
-            self._metrics.request_count.add(label, Code.INTERNAL.name)
-            logger.error("Unexpected %s %s", type(error).__name__, _place(error))
-            return _json_response(500, {"error": "Internal error"})
-        self._metrics.request_count.add(label, Code.OK.name)
-        if method == "POST":
-            microseconds = int((time.perf_counter() - start) * 1e6)
-            self._metrics.request_latency.observe(microseconds, label, "predict", "REST")
-        return Response(200, [_JSON], reply)
-
-    async def _predict(self, name: str, version: int | None, body: bytes) -> bytes:
-        document = parse_document(body)
-        wanted = signature_name(document)
-        self._check_name(name, version)
-        with self._models.serving(version) as servable:
-            signature = servable.model.signature(wanted)
-            layout, inputs = read_inputs(document, signature.inputs)
-            rows = max((len(array) for array in inputs.values() if array.ndim), default=1)
-            if rows > self._limits.max_instances:
-                raise invalid_argument(
-                    f"Task size {rows} is larger than maximum input batch size "
-                    f"{self._limits.max_instances}"
-                )
-            outputs = await asyncio.wrap_future(servable.batcher.submit(signature, inputs))
-        return write_outputs(outputs, layout)
-
-    def _status(self, name: str, version: int | None) -> bytes:
-        if not name:
-            raise invalid_argument("Missing model name in request.")
-        if name != self._models.name:
-            what = "any versions" if version is None else f"version {version}"
-            raise ServingError(Code.NOT_FOUND, f"Could not find {what} of model {name}")
-        statuses = self._models.statuses(version)
-        return _pretty({"model_version_status": [_status_json(one) for one in statuses]})
-
-    def _metadata(self, name: str, version: int | None) -> bytes:
-        if not name:
-            raise invalid_argument("Missing model name in request.")
-        self._check_name(name, version)
-        with self._models.serving(version) as servable:
-            model = servable.model
-            spec = {"name": name, "signature_name": "", "version": str(model.version)}
-            # TensorFlow Serving nests the map in a message of the same name.
-            signatures = {"signature_def": {"signature_def": model.metadata}}
-        return _pretty({"model_spec": spec, "metadata": signatures})
-
-    def _check_name(self, name: str, version: int | None) -> None:
-        if name != self._models.name:
-            raise not_found(name, version)
+        return openapi.page(path, self._limits, secured=self._secured)
 
 
-def asgi_app(api: RestApi, limits: Limits) -> _AsgiApp:
-    """The ASGI application: bodies, limits and the access log.
+def asgi_app(api: _Api, limits: Limits, api_key: str | None = None) -> AsgiApp:
+    """The ASGI application.
 
     Args:
         api: Answers the requests.
-        limits: Largest body.
+        limits: Largest body, and most bytes of bodies at a time.
+        api_key: What clients must show, as ``Authorization: Bearer KEY`` or ``X-API-Key: KEY``.
 
     Returns:
         An application for HTTP only.
     """
+    bodies = _Bodies(limits)
+    key = None if api_key is None else api_key.encode()
 
     async def app(scope: _Message, receive: _Receive, send: _Send) -> None:
         start = time.perf_counter()
-        method = scope["method"]
-        path = scope["raw_path"].decode("latin-1")
+        method, path = scope["method"], scope["raw_path"].decode("latin-1")
+        headers = dict(scope["headers"])
+        body = b""
         try:
-            body = await _read_body(scope, receive, limits.max_body_bytes)
-        except _BodyTooLargeError:
-            # The rest of the body is still on its way: the connection cannot be used again.
-            problem = f"Request body is larger than {limits.max_body_bytes} bytes"
-            response = _json_response(413, {"error": problem}, (b"connection", b"close"))
-        else:
-            if body is None:
-                return
-            response = await api.answer(method, path, body)
+            if key is not None and not path.startswith(_OPEN):
+                _check_key(headers, key)
+            body = await bodies.read(headers, receive)
+            response = await api.answer(Request(method, path, headers, body))
+        except _RefusedError as refused:
+            response = refused.response
+        except _ClientGoneError:
+            return
+        finally:
+            bodies.forget(body)
+        response = await _packed(response, headers)
         await _send_response(response, send)
-        access_logger.info(
-            '%s "%s %s" %d %d %.3fms',
-            scope["client"][0] if scope["client"] else "-",
-            method,
-            path,
-            response.status,
-            len(response.body),
-            (time.perf_counter() - start) * 1e3,
-        )
+        _log_access(scope, method, path, response, start)
 
     return app
 
 
-class _BodyTooLargeError(Exception):
-    pass
+class _RefusedError(Exception):
+    """A request is not even read; carries the reply."""
+
+    def __init__(self, status: int, problem: str, *headers: tuple[bytes, bytes]) -> None:
+        super().__init__(problem)
+        # The rest of the body may still be on its way: the connection cannot be used again.
+        close = (b"connection", b"close")
+        self.response = json_response(status, {"error": problem}, close, *headers)
 
 
-async def _read_body(scope: _Message, receive: _Receive, limit: int) -> bytes | None:
-    """The whole body; None if the client went away before it was complete."""
-    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-    if int(declared) > limit:
-        raise _BodyTooLargeError
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
-            raise _BodyTooLargeError
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return b"".join(chunks)
+class _ClientGoneError(Exception):
+    """The client went away before its request was complete."""
+
+
+def _check_key(headers: Mapping[bytes, bytes], key: bytes) -> None:
+    shown = headers.get(b"x-api-key")
+    if shown is None:
+        scheme, _, shown = headers.get(b"authorization", b"").partition(b" ")
+        shown = shown if scheme.lower() == b"bearer" else b""
+    if not hmac.compare_digest(shown.strip(), key):
+        challenge = (b"www-authenticate", b"Bearer")
+        raise _RefusedError(401, "The API key is missing or wrong", challenge)
+
+
+class _Bodies:
+    """Reads bodies within their limits, each alone and all together."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limit = limits.max_body_bytes
+        self._limit_of_all = limits.max_buffered_bytes
+        self._held = 0
+
+    async def read(self, headers: Mapping[bytes, bytes], receive: _Receive) -> bytes:
+        """The whole body, unpacked, which counts as held until it is forgotten."""
+        if int(headers.get(b"content-length", b"0")) > self._limit:
+            raise self._too_large()
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise _ClientGoneError
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                self._held += len(chunk)
+                if size > self._limit:
+                    raise self._too_large()
+                if self._held > self._limit_of_all:
+                    retry = (b"retry-after", b"1")
+                    raise _RefusedError(503, "Too many large requests at a time", retry)
+                chunks.append(chunk)
+                if not message.get("more_body", False):
+                    break
+            body = await self._unpacked(headers, b"".join(chunks))
+        except BaseException:
+            self._held -= size
+            raise
+        self._held += len(body) - size
+        return body
+
+    def forget(self, body: bytes) -> None:
+        """Counts a body as held no more."""
+        self._held -= len(body)
+
+    async def _unpacked(self, headers: Mapping[bytes, bytes], body: bytes) -> bytes:
+        encoding = headers.get(b"content-encoding", b"identity").lower()
+        if encoding == b"identity" or not body:
+            return body
+        if encoding not in (b"gzip", b"x-gzip"):
+            known = (b"accept-encoding", b"gzip")
+            raise _RefusedError(415, "Bodies may be packed with gzip and nothing else", known)
+        if len(body) < LARGE // 16:
+            return self._gunzip(body)
+        return await asyncio.to_thread(self._gunzip, body)
+
+    def _gunzip(self, body: bytes) -> bytes:
+        unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        try:
+            unpacked = unpacker.decompress(body, self._limit + 1)
+        except zlib.error:
+            raise _RefusedError(400, "The body is not packed as its header says") from None
+        if len(unpacked) > self._limit:
+            raise self._too_large()
+        if not unpacker.eof:
+            raise _RefusedError(400, "The packed body ends too early")
+        return unpacked
+
+    def _too_large(self) -> _RefusedError:
+        return _RefusedError(413, f"Request body is larger than {self._limit} bytes")
+
+
+async def _packed(response: Response, headers: Mapping[bytes, bytes]) -> Response:
+    """The reply, packed with gzip if it is worth it and the client takes it."""
+    if len(response.body) < _PACKED_FROM or b"gzip" not in headers.get(b"accept-encoding", b""):
+        return response
+    if len(response.body) < LARGE // 4:
+        body = gzip.compress(response.body, _PACKING_LEVEL)
+    else:
+        body = await asyncio.to_thread(gzip.compress, response.body, _PACKING_LEVEL)
+    packed = [(b"content-encoding", b"gzip"), (b"vary", b"accept-encoding")]
+    return Response(response.status, [*response.headers, *packed], body)
 
 
 async def _send_response(response: Response, send: _Send) -> None:
@@ -234,40 +244,25 @@ async def _send_response(response: Response, send: _Send) -> None:
     await send({"type": "http.response.body", "body": response.body})
 
 
-def _version_number(digits: str | None) -> int | None:
-    if digits is None:
-        return None
-    version = int(digits) if len(digits) < 20 else 2**63
-    if version >= 2**63:
-        raise invalid_argument(f"Failed to convert version: {digits} to numeric.")
-    return version
-
-
-def _status_json(status: VersionStatus) -> dict[str, Any]:
-    return {
-        "version": str(status.version),
-        "state": status.state.value,
-        "status": {"error_code": status.code.name, "error_message": status.message},
+def _log_access(scope: _Message, method: str, path: str, response: Response, start: float) -> None:
+    """One line of JSON a request, without the query and with no path that is not one of ours."""
+    if not access_logger.isEnabledFor(logging.INFO):
+        return
+    entry = {
+        "time": round(time.time(), 3),
+        "client": scope["client"][0] if scope["client"] else None,
+        "method": method,
+        # What leads nowhere may be anything, also what somebody wrote.
+        "path": path if response.status not in (400, 404) else _known_part(path),
+        "status": response.status,
+        "bytes": len(response.body),
+        "milliseconds": round((time.perf_counter() - start) * 1e3, 3),
     }
+    access_logger.info(json.dumps(entry))
 
 
-def _pretty(document: dict[str, Any]) -> bytes:
-    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "replace")
-
-
-def _json_response(
-    status: int, document: dict[str, Any], *headers: tuple[bytes, bytes]
-) -> Response:
-    # A piece of the request in an error need not be valid text.
-    body = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
-    return Response(status, [_JSON, *headers], body)
-
-
-def _place(error: Exception) -> str:
-    """Where in the code an error arose: enough to find it, and nothing of the request."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return "somewhere"
-    return f"in {trace.tb_frame.f_code.co_name}, line {trace.tb_lineno}"
+def _known_part(path: str) -> str:
+    for known in ("/v1/emotions", "/v1/models", "/v2/models"):
+        if path.startswith(known):
+            return known
+    return "-"

@@ -17,7 +17,7 @@ import binascii
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
@@ -72,10 +72,10 @@ def parse_document(body: bytes) -> Document:
     except RecursionError:
         raise _syntax_error("The document is nested too deeply.") from None
     except ValueError:  # Python refuses to build integers of more than 4,300 digits.
-        raise _number_too_big() from None
+        raise number_too_big() from None
     _check_surrogates(text)
     if not isinstance(document, dict):
-        raise invalid_argument(f"JSON Value: {_show(document)} Is not object")
+        raise invalid_argument(f"JSON Value: {show(document)} Is not object")
     return document
 
 
@@ -88,7 +88,7 @@ def signature_name(document: Document) -> str:
     name = document.get("signature_name", "")
     if not isinstance(name, str):
         raise invalid_argument(
-            f"JSON Value: {_show(document)} not formatted correctly. "
+            f"JSON Value: {show(document)} not formatted correctly. "
             "'signature_name' key must be a string value."
         )
     return name
@@ -230,7 +230,8 @@ def _syntax_error(reason: str, offset: int | None = None) -> ServingError:
     return invalid_argument(f"JSON Parse error: {reason}{where}")
 
 
-def _number_too_big() -> ServingError:
+def number_too_big() -> ServingError:
+    """The error for a number beyond every type."""
     return _syntax_error("Number too big to be stored in double.")
 
 
@@ -271,7 +272,7 @@ def _add_named(instance: dict[str, Any], index: int, columns: dict[str, _Column]
     if len(instance) != len(columns):
         raise invalid_argument(
             f"Failed to process element: {index} of 'instances' list. JSON object: "
-            f"{_show(instance)} keys must be equal to: {','.join(sorted(columns))}"
+            f"{show(instance)} keys must be equal to: {','.join(sorted(columns))}"
         )
 
 
@@ -286,7 +287,7 @@ def _add_unnamed(instance: object, index: int, columns: dict[str, _Column]) -> N
 
 
 def _read_columns(value: object, specs: Mapping[str, TensorSpec]) -> dict[str, np.ndarray]:
-    if isinstance(value, dict) and not _is_base64(value):
+    if isinstance(value, dict) and not is_base64(value):
         missing = [name for name in specs if name not in value]
         if missing:
             raise invalid_argument(f"Missing named input: {missing[0]} in 'inputs' object.")
@@ -346,7 +347,7 @@ class _Column:
         if not isinstance(value, list):
             if level != len(shape):
                 raise invalid_argument(
-                    f"JSON Value: {_show(value)} found at incorrect level: {level + 1} "
+                    f"JSON Value: {show(value)} found at incorrect level: {level + 1} "
                     f"in the JSON DOM. Expected at level: {len(shape)}"
                 )
             self.values.append(self.convert(value))
@@ -402,7 +403,7 @@ def _converter(dtype: str) -> Callable[[Any], Any]:
     if dtype == "bool":
         return _to_bool
     if dtype in ("float32", "float64"):
-        return _float_converter(dtype)
+        return float_converter(dtype)
     if re.fullmatch(r"u?int(8|16|32|64)", dtype):
         return _int_converter(dtype)
     return partial(_unsupported, dtype=dtype)
@@ -412,9 +413,9 @@ def _to_bytes(value: object) -> bytes:
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape")
     if isinstance(value, dict):
-        if not _is_base64(value):
+        if not is_base64(value):
             raise _format_error(value, "not formatted correctly for base64 data")
-        return _decode_base64(value["b64"])
+        return decode_base64(value["b64"])
     raise _type_error(value, "string")
 
 
@@ -436,9 +437,11 @@ def _int_converter(dtype: str) -> Callable[[object], int]:
     return convert
 
 
-def _float_converter(dtype: str) -> Callable[[object], float]:
+def float_converter(dtype: str) -> Callable[[object], float]:
+    """The function that turns a JSON scalar into a number of this type, or refuses to."""
     limits = np.finfo(dtype)
-    highest = float(limits.max)
+    # In its shortest form, as a reply writes it, which as a double is a little larger.
+    highest = float(str(limits.max))
     inexact = 2 ** (limits.nmant + 1)
 
     def convert(value: object) -> float:
@@ -451,11 +454,11 @@ def _float_converter(dtype: str) -> Callable[[object], float]:
             try:
                 value = float(value)
             except OverflowError:
-                raise _number_too_big() from None
+                raise number_too_big() from None
         elif type(value) is not float:
             raise _type_error(value, dtype)
         if math.isinf(value):
-            raise _number_too_big()
+            raise number_too_big()
         if abs(value) > highest:
             raise _lossy_error(value, dtype)
         return value
@@ -466,19 +469,20 @@ def _float_converter(dtype: str) -> Callable[[object], float]:
 def _unsupported(value: object, dtype: str) -> object:
     raise ServingError(
         Code.UNIMPLEMENTED,
-        f"Conversion of JSON Value: {_show(value)} to type: {_type_word(dtype)}",
+        f"Conversion of JSON Value: {show(value)} to type: {_type_word(dtype)}",
     )
 
 
-def _is_base64(value: object) -> bool:
+def is_base64(value: object) -> bool:
+    """Whether a JSON value stands for bytes."""
     return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
 
 
 def _is_named(value: object) -> bool:
-    return isinstance(value, dict) and not _is_base64(value)
+    return isinstance(value, dict) and not is_base64(value)
 
 
-def _decode_base64(text: str) -> bytes:
+def decode_base64(text: str) -> bytes:
     """Decodes as ``absl::Base64Unescape`` does: padding may be missing, blanks may stand in it."""
     packed = "".join(text.split())
     digits = packed.rstrip("=")
@@ -497,7 +501,8 @@ def _decode_base64(text: str) -> bytes:
 _MAX_SHOWN = 256
 
 
-def _show(value: object) -> str:
+def show(value: object) -> str:
+    """A JSON value as an error repeats it to its sender, cut if it is long."""
     try:
         text = _ENCODER.encode(value)
     except RecursionError:
@@ -514,7 +519,8 @@ def _type_word(dtype: str) -> str:
     return {"float16": "half", "float32": "float", "float64": "double"}.get(dtype, dtype)
 
 
-def _json_type(value: object) -> str:
+def json_type(value: object) -> str:
+    """RapidJSON's word for the type of a JSON value."""
     if value is None:
         return "Null"
     if isinstance(value, bool):
@@ -528,18 +534,18 @@ def _json_type(value: object) -> str:
 
 def _type_error(value: object, dtype: str) -> ServingError:
     return invalid_argument(
-        f"JSON Value: {_show(value)} Type: {_json_type(value)} "
+        f"JSON Value: {show(value)} Type: {json_type(value)} "
         f"is not of expected type: {_type_word(dtype)}"
     )
 
 
 def _format_error(value: object, problem: str) -> ServingError:
-    return invalid_argument(f"JSON Value: {_show(value)} {problem}")
+    return invalid_argument(f"JSON Value: {show(value)} {problem}")
 
 
 def _lossy_error(value: object, dtype: str) -> ServingError:
     return invalid_argument(
-        f"Cannot convert JSON value: {_show(value)} to {_type_word(dtype)} "
+        f"Cannot convert JSON value: {show(value)} to {_type_word(dtype)} "
         "without loss of precision."
     )
 
@@ -563,15 +569,22 @@ def _check_batch(outputs: Mapping[str, np.ndarray]) -> None:
 def _to_lists(name: str, array: np.ndarray) -> Any:  # noqa: ANN401 - nested lists or a scalar
     """The array as nested lists of what JSON can carry."""
     if array.dtype == object:
-        return _map(_bytes_object if name.endswith("_bytes") else _text, array)
+        return _map(_bytes_object if name.endswith("_bytes") else as_text, array)
     if array.dtype in (np.float16, np.float32):
-        # By way of its shortest decimal form, a float32 of 0.2 is not written 0.20000000298023224.
-        return array.astype(np.float32).astype("U").astype(np.float64).tolist()
+        return short_floats(array)
     if array.dtype.kind in "biu" or array.dtype == np.float64:
         return array.tolist()
     raise invalid_argument(
         f"Failed to write JSON value for tensor type: {_type_word(array.dtype.name)}"
     )
+
+
+def short_floats(array: np.ndarray) -> Any:  # noqa: ANN401 - nested lists or a scalar
+    """The array, float32 or float16 of any shape, as lists of the shortest numbers that mean it.
+
+    A float32 of 0.2 is 0.20000000298023224 otherwise.
+    """
+    return array.astype(np.float32).astype("U").astype(np.float64).tolist()
 
 
 def _map(function: Callable[[Any], object], array: np.ndarray) -> Any:  # noqa: ANN401
@@ -580,7 +593,17 @@ def _map(function: Callable[[Any], object], array: np.ndarray) -> Any:  # noqa: 
     return boxes.reshape(array.shape).tolist()
 
 
-def _text(value: bytes) -> str:
+def as_strings(values: Sequence[bytes]) -> np.ndarray:
+    """Strings as a tensor, ``object`` [N]."""
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
+
+
+def as_text(value: bytes | str) -> str:
+    """Bytes, whatever they are, as text that encodes to them again with ``surrogateescape``."""
+    if isinstance(value, str):
+        return value
     return value.decode("utf-8", "surrogateescape")
 
 

@@ -41,11 +41,13 @@ class Signature:
         name: The signature's name.
         inputs: Inputs by name; empty where the signature cannot be called by a client.
         outputs: Outputs by name.
+        method_name: The call it is made for, such as ``tensorflow/serving/predict``.
     """
 
     name: str
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
+    method_name: str = "tensorflow/serving/predict"
 
 
 class LoadedModel:
@@ -55,20 +57,23 @@ class LoadedModel:
 
     Attributes:
         version: The number of the version.
-        metadata: Every signature by name, in the JSON form of TensorFlow Serving's metadata.
+        definitions: Every signature by name, as the SavedModel has it (``SignatureDef``).
+        metadata: The same in the JSON form of TensorFlow Serving's metadata.
+        signatures: Every signature by name.
     """
 
     def __init__(
         self,
         version: int,
-        metadata: dict[str, Any],
+        definitions: Mapping[str, Any],
         signatures: Mapping[str, Signature],
         runners: Mapping[str, _Runner],
         close: Callable[[], None],
     ) -> None:
         self.version = version
-        self.metadata = metadata
-        self._signatures = signatures
+        self.definitions = definitions
+        self.metadata = {name: _proto_json(message) for name, message in definitions.items()}
+        self.signatures = signatures
         self._runners = runners
         self._close = close
 
@@ -78,7 +83,7 @@ class LoadedModel:
         Raises:
             ServingError: INVALID_ARGUMENT, there is none or it takes no inputs.
         """
-        signature = self._signatures.get(name or DEFAULT_SIGNATURE)
+        signature = self.signatures.get(name or DEFAULT_SIGNATURE)
         if signature is None:
             raise invalid_argument(
                 f'Serving signature name: "{name or DEFAULT_SIGNATURE}" not found in signature def'
@@ -102,7 +107,7 @@ class LoadedModel:
         """
         from tensorflow import errors
 
-        signature = self._signatures[signature_name]
+        signature = self.signatures[signature_name]
         try:
             values = self._runners[signature_name](*(inputs[name] for name in signature.inputs))
         except errors.OpError as error:
@@ -200,8 +205,12 @@ def _load(path: Path, version: int) -> LoadedModel:
     except Exception:
         session.close()
         raise
-    metadata = {name: _proto_json(meta_graph.signature_def[name]) for name in signatures}
-    return LoadedModel(version, metadata, signatures, runners, session.close)
+    definitions = {name: _copy(meta_graph.signature_def[name]) for name in signatures}
+    return LoadedModel(version, definitions, signatures, runners, session.close)
+
+
+def _copy(message: Any) -> Any:  # noqa: ANN401 - a message, freed of the graph it stands in
+    return type(message).FromString(message.SerializeToString())
 
 
 def _serving_graph(meta_graphs: Iterable[Any]) -> Any:  # noqa: ANN401 - MetaGraphDef
@@ -264,12 +273,14 @@ def _runner(
 def _signature(name: str, definition: Any) -> Signature:  # noqa: ANN401 - SignatureDef
     tensors = [*definition.inputs.values(), *definition.outputs.values()]
     if not all(tensor.WhichOneof("encoding") == "name" for tensor in tensors):
-        return Signature(name, {}, {})  # Sparse and composite tensors have no JSON form.
+        return Signature(
+            name, {}, {}, definition.method_name
+        )  # Sparse and composite tensors have no JSON form.
     inputs, outputs = (
         {key: _tensor_spec(info) for key, info in sorted(tensor_map.items())}
         for tensor_map in (definition.inputs, definition.outputs)
     )
-    return Signature(name, inputs, outputs)
+    return Signature(name, inputs, outputs, definition.method_name)
 
 
 def _tensor_spec(info: Any) -> TensorSpec:  # noqa: ANN401 - TensorInfo

@@ -19,10 +19,12 @@ from contextlib import contextmanager
 import uvicorn
 
 from ..errors import UserError
-from .http import RestApi, asgi_app
+from .http import HttpApi, asgi_app
 from .metrics import ServingMetrics
+from .model_config import ModelConfig
+from .models import Models
+from .protocol import bounded_protocol
 from .settings import ServerSettings
-from .versions import VersionManager
 
 logger = logging.getLogger(__name__)
 
@@ -55,19 +57,20 @@ class Server:
         """
         settings, metrics = self._settings, ServingMetrics()
         listener = _listen(settings.host, settings.rest_port)
-        models = VersionManager(
-            settings.model_base,
-            settings.model_name,
+        limits = settings.limits
+        models = Models(
+            [ModelConfig(settings.model_name, settings.model_base)],
             poll_seconds=settings.poll_seconds,
-            limits=settings.limits,
+            limits=limits,
             metrics=metrics,
-            on_available=on_ready,
+            on_ready=on_ready,
         )
-        api = RestApi(models, settings.limits, metrics)
+        secured = settings.api_key is not None
+        api = HttpApi(models, settings.model_name, limits, metrics, secured=secured)
         config = uvicorn.Config(
-            asgi_app(api, settings.limits),
+            asgi_app(api, limits, settings.api_key),
             loop="uvloop",
-            http="httptools",
+            http=bounded_protocol(limits),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -76,7 +79,7 @@ class Server:
             proxy_headers=False,
             backlog=_BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=settings.limits.drain_seconds,
+            timeout_graceful_shutdown=limits.drain_seconds,
         )
         self._uvicorn = uvicorn.Server(config)
         self._uvicorn.should_exit = self._stop.is_set()

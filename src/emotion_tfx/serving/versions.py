@@ -1,10 +1,10 @@
 """Which version of a model serves: watching its folder, loading, taking over, draining.
 
 The rules are TensorFlow Serving's: ``base/<number>/`` is a version once it holds
-``saved_model.pb``; the newest one serves; a new one is loaded and warmed while the old one still
-answers, and only then takes over; the old one finishes its requests before it goes. Beyond them,
-a version that cannot be loaded counts as absent until its folder changes, so the next newest
-serves instead.
+``saved_model.pb``; the newest one serves, or those that the model's configuration asks for; a new
+one is loaded and warmed while the old one still answers, and only then takes over; the old one
+finishes its requests before it goes. Beyond them, a version that cannot be loaded counts as absent
+until its folder changes, so the next newest serves instead.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from pathlib import Path
 from .batching import Batcher
 from .metrics import ServingMetrics
 from .model import SAVED_MODEL_FILE, LoadedModel, load_model
+from .model_config import ModelConfig
 from .settings import Limits
-from .status import Code, ServingError
+from .status import Code, ServingError, invalid_argument
 
 logger = logging.getLogger(__name__)
 
@@ -79,14 +80,14 @@ class Servable:
 
 
 class VersionManager:
-    """Keeps the newest loadable version of one model serving.
+    """Keeps the wanted versions of one model serving.
 
     A background thread does the watching and loading; everything else may be called from any
     thread.
 
     Args:
-        base: Folder with one numbered folder per version. It may come and go.
-        name: The model's name.
+        config: The model's name, its folder of versions (which may come and go), and which of
+            them are wanted.
         poll_seconds: Time between two looks at the folder.
         limits: Bounds for each version's queue.
         metrics: Where load attempts and runs are counted.
@@ -95,59 +96,104 @@ class VersionManager:
 
     def __init__(
         self,
-        base: Path,
-        name: str,
+        config: ModelConfig,
         *,
         poll_seconds: float = 1.0,
         limits: Limits | None = None,
         metrics: ServingMetrics | None = None,
         on_available: Callable[[], None] | None = None,
     ) -> None:
-        self.name = name
-        self._base = base
+        self.name = config.name
+        self._config = config
         self._poll_seconds = poll_seconds
         self._limits = limits or Limits()
         self._metrics = metrics or ServingMetrics()
         self._on_available = on_available
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._current: Servable | None = None
+        self._stopping = False
+        self._settled_for: ModelConfig | None = None
+        self._wake = threading.Event()
+        self._serving: dict[int, Servable] = {}
+        self._newest: Servable | None = None
         self._draining: list[Servable] = []
         self._statuses: dict[int, VersionStatus] = {}
         self._failed: dict[Path, _Fingerprint] = {}
         self._notice = ""
-        self._thread = threading.Thread(target=self._watch, name=f"{name}-versions", daemon=True)
+        self._thread = threading.Thread(
+            target=self._watch, name=f"{self.name}-versions", daemon=True
+        )
 
     def start(self) -> None:
         """Starts watching, in the background."""
         self._thread.start()
 
+    def begin_stop(self) -> None:
+        """Has the versions drained in the background; :meth:`stop` waits for it."""
+        self._stopping = True
+        self._wake.set()
+
     def stop(self) -> None:
         """Stops watching, waits for the requests in flight, and unloads everything."""
-        self._stop.set()
+        self.begin_stop()
         self._thread.join()
+
+    @property
+    def config(self) -> ModelConfig:
+        """What is wanted at present."""
+        return self._config
+
+    def configure(self, config: ModelConfig) -> None:
+        """Changes what is wanted; the background thread acts on it at once."""
+        self._config = config
+        self._wake.set()
+
+    @property
+    def settled(self) -> bool:
+        """Whether the folder has been looked at since the last change of what is wanted."""
+        return self._settled_for is self._config
 
     @property
     def ready(self) -> bool:
         """Whether a version serves."""
-        return self._current is not None
+        return self._newest is not None
+
+    @property
+    def served(self) -> list[Servable]:
+        """The versions that serve, the newest first."""
+        with self._lock:
+            return [servable for _, servable in sorted(self._serving.items(), reverse=True)]
+
+    def version_of(self, label: str) -> int:
+        """The version that a label stands for.
+
+        Raises:
+            ServingError: INVALID_ARGUMENT, the label is not known.
+        """
+        version = self._config.labels.get(label)
+        if version is None:
+            raise invalid_argument(f"Unrecognized servable version label: {label}")
+        return version
 
     @contextmanager
-    def serving(self, version: int | None = None) -> Iterator[Servable]:
-        """Holds the serving version for the time of a request.
+    def serving(self, version: int | None = None, label: str | None = None) -> Iterator[Servable]:
+        """Holds a serving version for the time of a request.
 
         Args:
-            version: The version asked for; None for whichever serves.
+            version: The version asked for; None for the newest that serves.
+            label: The label asked for, instead of a version.
 
         Yields:
             The loaded version, which stays loaded until the block ends.
 
         Raises:
-            ServingError: NOT_FOUND, that version does not serve.
+            ServingError: NOT_FOUND, that version does not serve; INVALID_ARGUMENT, the label is
+                not known.
         """
+        if label is not None:
+            version = self.version_of(label)
         with self._lock:
-            servable = self._current
-            if servable is None or version not in (None, servable.model.version):
+            servable = self._newest if version is None else self._serving.get(version)
+            if servable is None:
                 raise not_found(self.name, version)
             servable.in_flight += 1
         try:
@@ -169,48 +215,63 @@ class VersionManager:
             known = sorted(self._statuses.items(), reverse=True)
         found = [status for number, status in known if version in (None, number)]
         if not found:
-            what = "any versions" if version is None else f"version {version}"
-            raise ServingError(Code.NOT_FOUND, f"Could not find {what} of model {self.name}")
+            raise no_status(self.name, version)
         return found
 
     # The background thread.
 
     def _watch(self) -> None:
         _import_tensorflow()
-        while not self._stop.is_set():
+        while not self._stopping:
+            self._wake.clear()
             try:
                 self._poll()
                 self._unload_drained()
             except Exception as error:
                 # Whatever happens to a folder, what serves goes on serving.
                 logger.error("Looking for versions failed: %s", type(error).__name__)
-            self._stop.wait(self._poll_seconds)
-        self._retire_current()
+            if not self._stopping:
+                self._wake.wait(self._poll_seconds)
+        self._retire_all_but(set())
         while self._draining:
             self._unload_drained()
             time.sleep(0.01)
 
     def _poll(self) -> None:
         """Looks at the folder once and acts on what it finds."""
+        config = self._config
+        self._look(config)
+        self._settled_for = config
+
+    def _look(self, config: ModelConfig) -> None:
         try:
-            versions = _find_versions(self._base)
+            versions = _find_versions(config.base)
         except OSError as error:
             # The folder may be away for a moment, as on a network drive: keep what is loaded.
-            self._notify(f"Cannot read the model base {self._base}: {error.strerror}")
+            self._notify(f"Cannot read the model base {config.base}: {error.strerror}")
             return
-        if not versions:
+        wanted = config.policy.candidates(versions)
+        if not wanted:
             self._notify(
-                f"No versions of model {self.name} found under {self._base}; "
+                f"No versions of model {self.name} found under {config.base}; "
                 f"waiting for <number>/{SAVED_MODEL_FILE}"
             )
-            self._retire_current()
+            if not versions:
+                self._retire_all_but(set())
             return
         self._notice = ""
-        for version, path in sorted(versions.items(), reverse=True):
-            if self._current is not None and self._current.path == path:
-                return
-            if self._load(version, path):
-                return
+        serving: set[int] = set()
+        for version in wanted:
+            if len(serving) == config.policy.count or self._stopping:
+                break
+            if self._serves(version, versions[version]) or self._load(version, versions[version]):
+                serving.add(version)
+        if serving:
+            self._retire_all_but(serving)
+
+    def _serves(self, version: int, path: Path) -> bool:
+        servable = self._serving.get(version)
+        return servable is not None and servable.path == path
 
     def _notify(self, notice: str) -> None:
         """Logs a notice, once for as long as it holds."""
@@ -244,22 +305,26 @@ class VersionManager:
         return True
 
     def _take_over(self, servable: Servable) -> None:
-        old, version = self._current, servable.model.version
+        version = servable.model.version
         self._set_status(VersionStatus(version, State.AVAILABLE))
         with self._lock:
-            self._current = servable
+            replaced = self._serving.get(version)
+            self._serving[version] = servable
+            self._newest = self._serving[max(self._serving)]
         logger.info("Version %d of model %s is available", version, self.name)
-        if old is not None:
-            self._drain(old)
+        if replaced is not None:
+            self._draining.append(replaced)
         if self._on_available is not None:
             announce, self._on_available = self._on_available, None
             announce()
 
-    def _retire_current(self) -> None:
+    def _retire_all_but(self, kept: set[int]) -> None:
         with self._lock:
-            old, self._current = self._current, None
-        if old is not None:
-            self._drain(old)
+            retired = [one for version, one in self._serving.items() if version not in kept]
+            self._serving = {v: one for v, one in self._serving.items() if v in kept}
+            self._newest = self._serving[max(self._serving)] if self._serving else None
+        for servable in retired:
+            self._drain(servable)
 
     def _drain(self, servable: Servable) -> None:
         """Sets a version aside that takes no more requests, until its last one is answered."""
@@ -272,7 +337,8 @@ class VersionManager:
             servable.batcher.close()
             servable.model.close()
             version = servable.model.version
-            self._set_status(VersionStatus(version, State.END))
+            if version not in self._serving:  # As it is where another folder took its place.
+                self._set_status(VersionStatus(version, State.END))
             logger.info("Version %d of model %s is unloaded", version, self.name)
             del servable
             gc.collect()  # A graph's memory hangs in reference cycles.
@@ -286,6 +352,12 @@ def not_found(model_name: str, version: int | None) -> ServingError:
     """The error for a model or version that does not serve, in TensorFlow Serving's words."""
     what = f"Latest({model_name})" if version is None else f"Specific({model_name}, {version})"
     return ServingError(Code.NOT_FOUND, f"Servable not found for request: {what}")
+
+
+def no_status(model_name: str, version: int | None) -> ServingError:
+    """The error for a status of what never was, in TensorFlow Serving's words."""
+    what = "any versions" if version is None else f"version {version}"
+    return ServingError(Code.NOT_FOUND, f"Could not find {what} of model {model_name}")
 
 
 def _import_tensorflow() -> None:

@@ -1,0 +1,95 @@
+"""One connection over HTTP: uvicorn's, with bounds on what a client may keep the server waiting.
+
+uvicorn bounds how long a connection may lie idle between two requests, but not how long a request
+may take to arrive, how long its header may be, or how long a reply may wait to be taken. Here a
+sweep every few seconds ends the connections that have gone beyond, at no cost for the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from .settings import Limits
+
+_MAX_HEADER_BYTES = 64 * 1024
+_SWEEPS_PER_LIMIT = 4
+
+_BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n"
+    b"connection: close\r\nretry-after: 1\r\ncontent-length: 33\r\n\r\n"
+    b'{"error": "Too many connections"}'
+)
+_HEADER_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\n"
+    b"connection: close\r\ncontent-length: 36\r\n\r\n"
+    b'{"error": "The header is too large"}'
+)
+
+
+def bounded_protocol(limits: Limits) -> type[HttpToolsProtocol]:
+    """The protocol with these limits, as uvicorn wants it: a class."""
+
+    class BoundedProtocol(HttpToolsProtocol):
+        """See the module."""
+
+        _awaited_since: float | None = None
+        _untaken_since: float | None = None
+        _header_bytes = 0
+        _sweep: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            if len(self.connections) > limits.max_connections:
+                transport.write(_BUSY)
+                transport.close()
+                return
+            self._awaited_since = self.loop.time()
+            self._schedule()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            if self._sweep is not None:
+                self._sweep.cancel()
+            super().connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            if self._header_bytes >= 0:
+                self._header_bytes += len(data)
+            super().data_received(data)
+            if self._header_bytes > _MAX_HEADER_BYTES and not self.transport.is_closing():
+                self.transport.write(_HEADER_TOO_LARGE)
+                self.transport.close()
+
+        def on_message_begin(self) -> None:
+            self._awaited_since = self.loop.time()
+            self._header_bytes = 0
+            super().on_message_begin()
+
+        def on_headers_complete(self) -> None:
+            self._header_bytes = -1
+            super().on_headers_complete()
+
+        def on_message_complete(self) -> None:
+            self._awaited_since = None
+            super().on_message_complete()
+
+        def _schedule(self) -> None:
+            pause = limits.receive_seconds / _SWEEPS_PER_LIMIT
+            self._sweep = self.loop.call_later(pause, self._end_if_stuck)
+
+        def _end_if_stuck(self) -> None:
+            now = self.loop.time()
+            transport: Any = self.transport
+            if not transport.get_write_buffer_size():
+                self._untaken_since = None
+            elif self._untaken_since is None:
+                self._untaken_since = now
+            since = [one for one in (self._awaited_since, self._untaken_since) if one is not None]
+            if since and now - min(since) >= limits.receive_seconds:
+                transport.abort()
+            else:
+                self._schedule()
+
+    return BoundedProtocol
