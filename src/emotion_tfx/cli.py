@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 import warnings
@@ -104,28 +103,67 @@ def serve(
     ] = None,
     model_name: Annotated[str, typer.Option(help="Name in the address.")] = "emotion",
     rest_port: Annotated[int, typer.Option(help="Port of the REST interface.")] = 8501,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    grpc_port: Annotated[
+        int, typer.Option(help="Port of the gRPC interface; 0 leaves it out.")
+    ] = 8500,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 opens it to the network.")
+    ] = "127.0.0.1",
+    model_config: Annotated[
+        Path | None,
+        typer.Option(
+            help="TensorFlow Serving's model_config_file: several models, version policies and "
+            "labels. Read again when it changes.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes; each loads the model and uses a core or two.")
+    ] = 1,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file with the key that clients must show; or put it into EMOTION_API_KEY."
+        ),
+    ] = None,
 ) -> None:
-    """Serve a model under TensorFlow Serving's REST contract."""
+    """Serve a model as TensorFlow Serving does, over REST and gRPC, and to people.
+
+    POST /v1/emotions answers a text, /docs describes it, /v1/models/NAME:predict
+    and gRPC are TensorFlow Serving's, /v2 is the Open Inference Protocol, and
+    /monitoring/prometheus/metrics is for Prometheus. A new version in the folder
+    takes over within a second or two; SIGTERM answers what was accepted, then ends.
+    """
     from emotion_tfx.model.locate import default_base
-    from emotion_tfx.serving import ServerSettings
+    from emotion_tfx.serving import ServerSettings, log_to_stderr, read_api_key
     from emotion_tfx.serving import serve as serve_model
 
     base = model_base or default_base()
     settings = ServerSettings(
-        model_base=base, model_name=model_name, host=host, rest_port=rest_port
+        model_base=base,
+        model_name=model_name,
+        model_config=model_config,
+        host=host,
+        rest_port=rest_port,
+        grpc_port=grpc_port or None,
+        api_key=read_api_key(api_key_file),
+        workers=workers,
     )
-    address = f"http://{host}:{rest_port}/v1/models/{model_name}"
+    address = f"http://{host}:{rest_port}"
+    key = ' -H "Authorization: Bearer $EMOTION_API_KEY"' if settings.api_key else ""
 
     def announce() -> None:
-        typer.echo(f"\nserving {base}\n  status   {address}\n  predict  try:")
+        typer.echo(f"\nserving {model_config or base}\n  API      {address}/docs")
+        if model_config is None:
+            typer.echo(f"  status   {address}/v1/models/{model_name}")
+        if grpc_port:
+            typer.echo(f"  gRPC     {host}:{grpc_port}")
         typer.echo(
-            f"  curl -s {address}:predict -d "
-            '\'{"signature_name": "classify_text", "instances": ["i feel wonderful today"]}\'\n'
+            f"  try      curl -s {address}/v1/emotions{key} -d "
+            '\'{"text": "i feel wonderful today"}\'\n'
             "Ctrl-C stops it."
         )
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    log_to_stderr()
     serve_model(settings, on_ready=announce)
 
 

@@ -363,7 +363,7 @@ def test_requests_are_counted_by_status_and_successes_are_timed(client: httpx.Cl
 def test_the_metrics_page_is_prometheus_text(client: httpx.Client):
     reply = client.get(METRICS)
     assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
-    line = re.compile(r"# TYPE :[\w:]+ (counter|histogram)|:[\w:]+\{.*\} [-+.e\d]+")
+    line = re.compile(r"# TYPE [\w:]+ (counter|gauge|histogram)|[\w:]+\{.*\} [-+.e\d]+")
     assert all(line.fullmatch(text) for text in reply.text.splitlines())
 
 

@@ -15,9 +15,11 @@ from typing import Any, Protocol
 from . import openapi
 from .calls import Calls
 from .emotions import EmotionsApi
+from .inference import InferenceApi
 from .messages import LARGE, Request, Response, json_response, not_allowed
 from .metrics import ServingMetrics
 from .models import Models
+from .observer import version_lines
 from .rest import RestApi
 from .settings import Limits
 
@@ -71,6 +73,7 @@ class HttpApi:
         self._secured = secured
         self._rest: _Api = RestApi(models, calls)
         self._emotions: _Api = EmotionsApi(models, emotion_model, limits, calls)
+        self._inference: _Api = InferenceApi(models, calls)
 
     async def answer(self, request: Request) -> Response:
         """Answers one request; errors become replies as well."""
@@ -80,6 +83,8 @@ class HttpApi:
         if path[:4].lower() == "/v1/":
             return await self._rest.answer(request)
         page = self._page(path)
+        if page is None and path.startswith("/v2"):
+            return await self._inference.answer(request)
         if page is None:
             return json_response(404, {"error": "Not Found"})
         return page if request.method in ("GET", "HEAD") else not_allowed("GET", "HEAD")
@@ -92,7 +97,9 @@ class HttpApi:
             return json_response(200 if ready else 503, {"ready": ready})
         if path == _METRICS_PATH:
             content_type = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
-            return Response(200, [content_type], self._metrics.text().encode())
+            served = [(name, one.model.version, one.saved_at) for name, one in self._models.served]
+            versions = "".join(f"{line}\n" for line in version_lines(served))
+            return Response(200, [content_type], (self._metrics.text() + versions).encode())
         return openapi.page(path, self._limits, secured=self._secured)
 
 

@@ -322,7 +322,7 @@ class _Column:
 
     @classmethod
     def of(cls, spec: TensorSpec) -> _Column:
-        return cls(spec, _converter(spec.dtype))
+        return cls(spec, converter(spec.dtype))
 
     def add(self, value: object) -> None:
         """Adds one instance, which must have the shape of those before it."""
@@ -396,7 +396,7 @@ def _dense_shape(value: object) -> list[int]:
     return shape
 
 
-def _converter(dtype: str) -> Callable[[Any], Any]:
+def converter(dtype: str) -> Callable[[Any], Any]:
     """The function that turns a JSON scalar into an element of this type."""
     if dtype == "string":
         return _to_bytes

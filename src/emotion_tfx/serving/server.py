@@ -13,17 +13,20 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import uvicorn
 
 from ..errors import UserError
 from .http import HttpApi, asgi_app
-from .metrics import ServingMetrics
-from .model_config import ModelConfig
+from .metrics import ServingMetrics, SharedValues
+from .model_config import ModelConfig, read_model_config
 from .models import Models
 from .protocol import bounded_protocol
+from .reload import ConfigFiles, Reloader
 from .settings import ServerSettings
 
 logger = logging.getLogger(__name__)
@@ -33,16 +36,33 @@ _KEEP_ALIVE_SECONDS = 75
 
 _BACKLOG = 2048
 
+_SHARED_CONFIG = "models.pbtxt"
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the processes of one server have in common.
+
+    Attributes:
+        listener: The open port of the REST interface.
+        folder: Where they keep what they count, and leave word of changes.
+    """
+
+    listener: socket.socket
+    folder: Path
+
 
 class Server:
-    """A server that can be run in any thread and stopped from any other.
+    """A server in this process that can be run in any thread and stopped from any other.
 
     Args:
         settings: Where the model is and where to listen.
+        shared: What it has in common with other processes, if it is one of several.
     """
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: ServerSettings, shared: Shared | None = None) -> None:
         self._settings = settings
+        self._shared = shared
         self._stop = threading.Event()
         self._uvicorn: uvicorn.Server | None = None
 
@@ -50,23 +70,49 @@ class Server:
         """Serves until :meth:`stop` is called.
 
         Args:
-            on_ready: Called once, in a background thread, when the first version serves.
+            on_ready: Called once, in a background thread, when every model serves.
 
         Raises:
-            UserError: The address cannot be listened on.
+            UserError: An address cannot be listened on, or the configuration cannot be read.
         """
-        settings, metrics = self._settings, ServingMetrics()
-        listener = _listen(settings.host, settings.rest_port)
-        limits = settings.limits
+        settings, shared = self._settings, self._shared
+        metrics = ServingMetrics(SharedValues(shared.folder) if shared else None)
+        configs = initial_configs(settings)
         models = Models(
-            [ModelConfig(settings.model_name, settings.model_base)],
+            configs,
             poll_seconds=settings.poll_seconds,
-            limits=limits,
+            limits=settings.limits,
             metrics=metrics,
             on_ready=on_ready,
         )
+        with ExitStack() as stack:
+            listener = shared.listener if shared else listen(settings.host, settings.rest_port)
+            stack.callback(listener.close)
+            self._uvicorn = self._http_server(models, metrics, configs)
+            self._uvicorn.should_exit = self._stop.is_set()
+            host, port = listener.getsockname()[:2]
+            logger.info("Listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+            models.start()
+            stack.callback(models.stop)
+            self._watch_config(models, stack)
+            self._open_grpc(models, metrics, configs, stack)
+            self._uvicorn.run(sockets=[listener])
+        logger.info("Stopped")
+
+    def stop(self) -> None:
+        """Asks the server to stop: no new connections, and an end once all is answered."""
+        self._stop.set()
+        if self._uvicorn is not None:
+            self._uvicorn.should_exit = True
+
+    def _http_server(
+        self, models: Models, metrics: ServingMetrics, configs: Sequence[ModelConfig]
+    ) -> uvicorn.Server:
+        settings, limits = self._settings, self._settings.limits
+        names = [config.name for config in configs]
+        emotion_model = settings.model_name if settings.model_name in names else names[0]
         secured = settings.api_key is not None
-        api = HttpApi(models, settings.model_name, limits, metrics, secured=secured)
+        api = HttpApi(models, emotion_model, limits, metrics, secured=secured)
         config = uvicorn.Config(
             asgi_app(api, limits, settings.api_key),
             loop="uvloop",
@@ -81,44 +127,80 @@ class Server:
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=limits.drain_seconds,
         )
-        self._uvicorn = uvicorn.Server(config)
-        self._uvicorn.should_exit = self._stop.is_set()
-        host, port = listener.getsockname()[:2]
-        logger.info("Listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-        models.start()
-        try:
-            self._uvicorn.run(sockets=[listener])
-        finally:
-            models.stop()
-            listener.close()
-        logger.info("Stopped")
+        return uvicorn.Server(config)
 
-    def stop(self) -> None:
-        """Asks the server to stop: no new connections, and an end once all is answered."""
-        self._stop.set()
-        if self._uvicorn is not None:
-            self._uvicorn.should_exit = True
+    def _watch_config(self, models: Models, stack: ExitStack) -> None:
+        given, shared = self._settings.model_config, self._shared
+        files = [given] if given else []
+        if shared:
+            files.append(shared.folder / _SHARED_CONFIG)
+        if files:
+            watcher = ConfigFiles(models, files, self._settings.poll_seconds)
+            watcher.start()
+            stack.callback(watcher.stop)
+
+    def _open_grpc(
+        self,
+        models: Models,
+        metrics: ServingMetrics,
+        configs: Sequence[ModelConfig],
+        stack: ExitStack,
+    ) -> None:
+        settings, shared = self._settings, self._shared
+        if settings.grpc_port is None:
+            return
+        from .rpc import GrpcServer
+
+        folders = [config.base.parent for config in configs]
+        roots = [settings.model_config.parent, *folders] if settings.model_config else folders
+        shared_config = shared.folder / _SHARED_CONFIG if shared else None
+        reload = Reloader(models, roots, shared_config)
+        server = GrpcServer(models, reload, settings.limits, metrics, settings.api_key)
+        port = server.start(settings.host, settings.grpc_port, shared=shared is not None)
+        stack.callback(server.stop)
+        logger.info("Listening for gRPC on port %d", port)
 
 
 def serve(settings: ServerSettings, on_ready: Callable[[], None] | None = None) -> None:
-    """Serves a model until SIGTERM or SIGINT, then returns once all requests are answered.
+    """Serves models until SIGTERM or SIGINT, then returns once all requests are answered.
 
     Args:
-        settings: Where the model is and where to listen.
-        on_ready: Called once, in a background thread, when the first version serves.
+        settings: Where the models are and where to listen.
+        on_ready: Called once when every model serves.
 
     Raises:
-        UserError: The address cannot be listened on.
+        UserError: An address cannot be listened on, or the configuration cannot be read.
     """
     # TensorFlow's warnings about refused inputs repeat them: a client's text is not for the log.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if settings.workers > 1:
+        from .workers import run_workers
+
+        run_workers(settings, on_ready)
+        return
     server = Server(settings)
-    with _signals_stop(server):
+    with signals_stop(server):
         server.run(on_ready)
 
 
+def initial_configs(settings: ServerSettings) -> list[ModelConfig]:
+    """The models to serve from the start.
+
+    Raises:
+        UserError: The file of configuration cannot be read, or names no model.
+    """
+    if settings.model_config is None:
+        return [ModelConfig(settings.model_name, settings.model_base)]
+    configs = read_model_config(settings.model_config)
+    if not configs:
+        raise UserError(
+            "The configuration names no model", "Name at least one.", path=settings.model_config
+        )
+    return configs
+
+
 @contextmanager
-def _signals_stop(server: Server) -> Iterator[None]:
+def signals_stop(server: Server) -> Iterator[None]:
     """Lets SIGTERM and SIGINT stop the server, also before and after uvicorn listens to them.
 
     uvicorn raises a signal again once it has shut down; here that is no reason to die of it.
@@ -137,8 +219,12 @@ def _signals_stop(server: Server) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Opens the port, so that a taken one is told before anything slow begins."""
+def listen(host: str, port: int) -> socket.socket:
+    """Opens a port, so that a taken one is told before anything slow begins.
+
+    Raises:
+        UserError: It cannot be opened.
+    """
     listener = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,6 +92,25 @@ class ServerSettings:
             )
         if self.workers < 1:
             raise UserError(f"{self.workers} workers cannot serve", "Choose 1 or more.")
+
+
+def read_api_key(file: Path | None) -> str | None:
+    """The key that clients must show: from a file, or else from ``EMOTION_API_KEY``.
+
+    Not from the command line, which every user of the machine can read.
+
+    Raises:
+        UserError: The file cannot be read, or is empty.
+    """
+    if file is None:
+        return os.environ.get("EMOTION_API_KEY") or None
+    try:
+        key = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise UserError("The API key cannot be read", "Give a text file.", path=file) from None
+    if not key:
+        raise UserError("The file holds no API key", "Write the key into it.", path=file)
+    return key
 
 
 def check_model_name(name: str) -> None:

@@ -24,6 +24,7 @@ from .batching import Batcher
 from .metrics import ServingMetrics
 from .model import SAVED_MODEL_FILE, LoadedModel, load_model
 from .model_config import ModelConfig
+from .observer import TextObserver
 from .settings import Limits
 from .status import Code, ServingError, invalid_argument
 
@@ -70,12 +71,14 @@ class Servable:
         model: The loaded model.
         batcher: Its queue.
         path: The folder it came from.
+        saved_at: When its file was written, in seconds since 1970.
         in_flight: Requests that hold it; it may only be unloaded at 0.
     """
 
     model: LoadedModel
     batcher: Batcher
     path: Path
+    saved_at: float
     in_flight: int = 0
 
 
@@ -240,10 +243,10 @@ class VersionManager:
     def _poll(self) -> None:
         """Looks at the folder once and acts on what it finds."""
         config = self._config
-        self._look(config)
+        self._act(config)
         self._settled_for = config
 
-    def _look(self, config: ModelConfig) -> None:
+    def _act(self, config: ModelConfig) -> None:
         try:
             versions = _find_versions(config.base)
         except OSError as error:
@@ -300,8 +303,9 @@ class VersionManager:
         microseconds = int((time.perf_counter() - start) * 1e6)
         self._metrics.load_attempt_count.add(str(path), "success")
         self._metrics.load_latency.add(str(path), amount=microseconds)
-        batcher = Batcher(model, self.name, self._limits, self._metrics)
-        self._take_over(Servable(model, batcher, path))
+        observe = TextObserver(model, self.name, self._metrics)
+        batcher = Batcher(model, self.name, self._limits, self._metrics, observe)
+        self._take_over(Servable(model, batcher, path, _saved_at(path)))
         return True
 
     def _take_over(self, servable: Servable) -> None:
@@ -379,6 +383,13 @@ def _find_versions(base: Path) -> dict[int, Path]:
         if re.fullmatch(r"[0-9]+", path.name) and (path / SAVED_MODEL_FILE).is_file()
     )
     return {number: path for number, path in numbered if number <= _MAX_VERSION}
+
+
+def _saved_at(path: Path) -> float:
+    try:
+        return (path / SAVED_MODEL_FILE).stat().st_mtime
+    except OSError:  # Deleted since it was loaded.
+        return time.time()
 
 
 def _fingerprint(path: Path) -> _Fingerprint:
