@@ -31,6 +31,7 @@ from .examples import (
     regressions,
     with_context,
 )
+from .heavy import import_tensorflow
 from .json_tensor import as_strings
 from .metrics import ServingMetrics
 from .model import DEFAULT_SIGNATURE, Signature
@@ -181,6 +182,7 @@ class _Services(grpc.GenericRpcHandler):
 
     def load(self) -> None:
         """Imports TensorFlow and the stubs."""
+        import_tensorflow()
         from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
         models, reload, limits, calls = self._parts

@@ -21,6 +21,7 @@ from enum import Enum
 from pathlib import Path
 
 from .batching import Batcher
+from .heavy import import_tensorflow
 from .metrics import ServingMetrics
 from .model import SAVED_MODEL_FILE, LoadedModel, load_model
 from .model_config import ModelConfig
@@ -224,7 +225,7 @@ class VersionManager:
     # The background thread.
 
     def _watch(self) -> None:
-        _import_tensorflow()
+        import_tensorflow()
         while not self._stopping:
             self._wake.clear()
             try:
@@ -362,17 +363,6 @@ def no_status(model_name: str, version: int | None) -> ServingError:
     """The error for a status of what never was, in TensorFlow Serving's words."""
     what = "any versions" if version is None else f"version {version}"
     return ServingError(Code.NOT_FOUND, f"Could not find {what} of model {model_name}")
-
-
-def _import_tensorflow() -> None:
-    """Imports TensorFlow and takes its objects out of the garbage collector's sight.
-
-    They never go away, and walking over them stops every thread for 0.2 s.
-    """
-    import tensorflow  # noqa: F401
-
-    gc.collect()
-    gc.freeze()
 
 
 def _find_versions(base: Path) -> dict[int, Path]:
