@@ -351,7 +351,7 @@ def test_several_outputs_go_by_name_row_by_row_or_column_by_column():
 def test_float32_is_written_with_its_own_digits_and_always_as_a_decimal():
     array = np.array([0.2, 3.0, 9000000, 555557.5, 3e-05], np.float32)
     text = write_outputs({"y": array}, Format.COLUMN).decode()
-    assert text == '{"outputs": [0.2, 3.0, 9000000.0, 555557.5, 3e-05]}'
+    assert text == '{"outputs":[0.2,3.0,9000000.0,555557.5,0.00003]}'
 
 
 def test_nan_and_infinities_are_written_as_tokens():

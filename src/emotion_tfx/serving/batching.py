@@ -8,6 +8,7 @@ the pieces take turns with the small requests, so that nobody waits for the whol
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -29,6 +30,9 @@ logger = logging.getLogger(__name__)
 Tensors = Mapping[str, np.ndarray]
 Outputs = dict[str, np.ndarray]
 
+#: What requests must have in common to run as one.
+_Key = tuple[object, ...]
+
 #: Told of every run that succeeded: the signature's name, the inputs, the outputs.
 Observer = Callable[[str, Tensors, Outputs], None]
 
@@ -39,6 +43,68 @@ class Runnable(Protocol):
     def run(self, signature_name: str, inputs: Tensors) -> Outputs:
         """Runs one signature; raises ServingError."""
         ...
+
+
+class _Outcome(Protocol):
+    """What a task ends in: a future of threads, or one of an event loop."""
+
+    def set_running_or_notify_cancel(self) -> bool:
+        """Says that the task begins; False if nobody waits for it any more."""
+        ...
+
+    def set_result(self, result: Outputs) -> None:
+        """Ends well."""
+        ...
+
+    def set_exception(self, exception: BaseException) -> None:
+        """Ends badly."""
+        ...
+
+
+class _Mailbox:
+    """Brings outcomes to an event loop: all that come at about the same time in one go."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._letters: deque[tuple[asyncio.Future[Outputs], Outputs | BaseException]] = deque()
+        self._called = False
+
+    def put(self, future: asyncio.Future[Outputs], content: Outputs | BaseException) -> None:
+        """Posts an outcome; from any thread."""
+        self._letters.append((future, content))
+        if not self._called:
+            self._called = True
+            self.loop.call_soon_threadsafe(self._deliver)
+
+    def _deliver(self) -> None:
+        self._called = False
+        while self._letters:
+            future, content = self._letters.popleft()
+            if future.done():
+                continue
+            if isinstance(content, BaseException):
+                future.set_exception(content)
+            else:
+                future.set_result(content)
+
+
+class _LoopOutcome:
+    """See :class:`_Outcome`; many times cheaper than a future of threads wrapped for a loop."""
+
+    __slots__ = ("_mailbox", "future")
+
+    def __init__(self, mailbox: _Mailbox) -> None:
+        self._mailbox = mailbox
+        self.future: asyncio.Future[Outputs] = mailbox.loop.create_future()
+
+    def set_running_or_notify_cancel(self) -> bool:
+        return not self.future.cancelled()
+
+    def set_result(self, result: Outputs) -> None:
+        self._mailbox.put(self.future, result)
+
+    def set_exception(self, exception: BaseException) -> None:
+        self._mailbox.put(self.future, exception)
 
 
 @dataclass(eq=False)
@@ -53,11 +119,11 @@ class _Task:
 
     signature: Signature
     inputs: Tensors
-    key: tuple[object, ...] | None
+    key: _Key | None
     rows: int
     size: int
+    outcome: _Outcome
     queued_at: float = field(default_factory=time.perf_counter)
-    outcome: Future[Outputs] = field(default_factory=Future)
 
 
 class Batcher:
@@ -88,6 +154,7 @@ class Batcher:
         self._limits = limits
         self._metrics = metrics
         self._observe = observe
+        self._mailbox: _Mailbox | None = None
         self._queue: deque[_Task] = deque()
         self._pieces: deque[_Task] = deque()
         self._pieces_next = False
@@ -115,6 +182,31 @@ class Batcher:
             ServingError: UNAVAILABLE, the queue is full or closed; INVALID_ARGUMENT, the request
                 has too many rows.
         """
+        key, sizes, ends = self._plan(signature, inputs)
+        if len(ends) > 1:
+            return self._submit_pieces(signature, inputs, key, sizes, ends)
+        outcome: Future[Outputs] = Future()
+        self._enqueue([_Task(signature, inputs, key, len(sizes), sum(sizes), outcome)])
+        return outcome
+
+    async def run(self, signature: Signature, inputs: Tensors) -> Outputs:
+        """Queues a request and waits for its outputs; see :meth:`submit`."""
+        key, sizes, ends = self._plan(signature, inputs)
+        if len(ends) > 1:
+            return await asyncio.wrap_future(
+                self._submit_pieces(signature, inputs, key, sizes, ends)
+            )
+        loop = asyncio.get_running_loop()
+        if self._mailbox is None or self._mailbox.loop is not loop:
+            self._mailbox = _Mailbox(loop)
+        outcome = _LoopOutcome(self._mailbox)
+        self._enqueue([_Task(signature, inputs, key, len(sizes), sum(sizes), outcome)])
+        return await outcome.future
+
+    def _plan(
+        self, signature: Signature, inputs: Tensors
+    ) -> tuple[_Key | None, list[int], list[int]]:
+        """With what a request may be merged, the size of each row, and where its pieces end."""
         rows = max([1, *(len(array) for array in inputs.values() if array.ndim)])
         if rows > self._limits.max_instances:
             raise invalid_argument(
@@ -123,24 +215,30 @@ class Batcher:
             )
         key = _merge_key(signature, inputs)
         sizes = _row_sizes(inputs, rows)
-        ends = [rows] if key is None else self._cuts(sizes)
-        if len(ends) == 1:
-            task = _Task(signature, inputs, key, rows, sum(sizes))
-            self._enqueue(self._queue, [task])
-            return task.outcome
-        starts = [0, *ends[:-1]]
-        pieces = [
+        return key, sizes, [rows] if key is None else self._cuts(sizes)
+
+    def _submit_pieces(
+        self,
+        signature: Signature,
+        inputs: Tensors,
+        key: _Key | None,
+        sizes: Sequence[int],
+        ends: Sequence[int],
+    ) -> Future[Outputs]:
+        parts: list[Future[Outputs]] = [Future() for _ in ends]
+        tasks = [
             _Task(
                 signature,
                 {name: array[start:end] for name, array in inputs.items()},
                 key,
                 end - start,
                 sum(sizes[start:end]),
+                part,
             )
-            for start, end in zip(starts, ends, strict=True)
+            for start, end, part in zip([0, *ends[:-1]], ends, parts, strict=True)
         ]
-        self._enqueue(self._pieces, pieces)
-        return _joined([piece.outcome for piece in pieces])
+        self._enqueue(tasks)
+        return _joined(parts)
 
     def _cuts(self, sizes: Sequence[int]) -> list[int]:
         """Where the pieces of a request end: each as large as a run may be, the last the rest."""
@@ -154,8 +252,10 @@ class Batcher:
             total += size
         return [*ends, len(sizes)]
 
-    def _enqueue(self, queue: deque[_Task], tasks: list[_Task]) -> None:
+    def _enqueue(self, tasks: list[_Task]) -> None:
+        """Queues a request, whole or in pieces."""
         rows = sum(task.rows for task in tasks)
+        queue = self._queue if len(tasks) == 1 else self._pieces
         with self._work:
             # An empty queue takes even a request larger than itself, or it would never run.
             waiting = len(self._queue) + len(self._pieces)
@@ -199,10 +299,8 @@ class Batcher:
             # From here on a task cannot be cancelled any more.
             batch = [task for task in taken if task.outcome.set_running_or_notify_cancel()]
         now = time.perf_counter()
-        for task in batch:
-            self._metrics.queuing_latency.observe(
-                int((now - task.queued_at) * 1e6), self._model_name
-            )
+        waited = [int((now - task.queued_at) * 1e6) for task in batch]
+        self._metrics.queuing_latency.observe_all(waited, self._model_name)
         return batch
 
     def _take(self) -> list[_Task]:
@@ -264,8 +362,9 @@ class Batcher:
         outputs = self._model.run(batch[0].signature.name, inputs)
         microseconds = int((time.perf_counter() - start) * 1e6)
         self._metrics.graph_run(microseconds)
-        for _ in batch:
-            self._metrics.runtime_latency.observe(microseconds, self._model_name, "Predict", "TF1")
+        self._metrics.runtime_latency.observe(
+            microseconds, self._model_name, "Predict", "TF1", times=len(batch)
+        )
         return outputs
 
 
@@ -286,7 +385,7 @@ def _dealt_out(batch: Sequence[_Task], outputs: Outputs) -> list[Outputs]:
     ]
 
 
-def _merge_key(signature: Signature, inputs: Tensors) -> tuple[object, ...] | None:
+def _merge_key(signature: Signature, inputs: Tensors) -> _Key | None:
     """What two requests must have in common to run as one; None where a request runs alone.
 
     Rows of outputs must have a known shape: where it depends on the data, as where texts are

@@ -171,7 +171,7 @@ def _check_model(servable: Servable) -> None:
 
 async def _run(servable: Servable, name: str, texts: np.ndarray) -> dict[str, np.ndarray]:
     signature = servable.model.signatures[name]
-    return await asyncio.wrap_future(servable.batcher.submit(signature, {"text": texts}))
+    return await servable.batcher.run(signature, {"text": texts})
 
 
 async def _classified(servable: Servable, texts: np.ndarray) -> list[dict[str, Any]]:

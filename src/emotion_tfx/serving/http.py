@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hmac
-import json
-import logging
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Protocol
+
+import orjson
 
 from . import openapi
 from .calls import Calls
@@ -22,8 +22,6 @@ from .models import Models
 from .observer import version_lines
 from .rest import RestApi
 from .settings import Limits
-
-access_logger = logging.getLogger(f"{__name__}.access")
 
 _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
@@ -103,13 +101,20 @@ class HttpApi:
         return openapi.page(path, self._limits, secured=self._secured)
 
 
-def asgi_app(api: _Api, limits: Limits, api_key: str | None = None) -> AsgiApp:
+def asgi_app(
+    api: _Api,
+    limits: Limits,
+    api_key: str | None = None,
+    log_access: Callable[[str], None] | None = None,
+) -> AsgiApp:
     """The ASGI application.
 
     Args:
         api: Answers the requests.
         limits: Largest body, and most bytes of bodies at a time.
         api_key: What clients must show, as ``Authorization: Bearer KEY`` or ``X-API-Key: KEY``.
+        log_access: Takes a line of JSON for each request: without the query, the body, and any
+            path that is not one of ours.
 
     Returns:
         An application for HTTP only.
@@ -135,7 +140,8 @@ def asgi_app(api: _Api, limits: Limits, api_key: str | None = None) -> AsgiApp:
             bodies.forget(body)
         response = await _packed(response, headers)
         await _send_response(response, send)
-        _log_access(scope, method, path, response, start)
+        if log_access is not None:
+            log_access(_access_line(scope, method, path, response, start))
 
     return app
 
@@ -251,10 +257,7 @@ async def _send_response(response: Response, send: _Send) -> None:
     await send({"type": "http.response.body", "body": response.body})
 
 
-def _log_access(scope: _Message, method: str, path: str, response: Response, start: float) -> None:
-    """One line of JSON a request, without the query and with no path that is not one of ours."""
-    if not access_logger.isEnabledFor(logging.INFO):
-        return
+def _access_line(scope: _Message, method: str, path: str, response: Response, start: float) -> str:
     entry = {
         "time": round(time.time(), 3),
         "client": scope["client"][0] if scope["client"] else None,
@@ -265,7 +268,7 @@ def _log_access(scope: _Message, method: str, path: str, response: Response, sta
         "bytes": len(response.body),
         "milliseconds": round((time.perf_counter() - start) * 1e3, 3),
     }
-    access_logger.info(json.dumps(entry))
+    return orjson.dumps(entry).decode()
 
 
 def _known_part(path: str) -> str:

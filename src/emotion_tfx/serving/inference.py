@@ -128,7 +128,7 @@ class InferenceApi:
                 tensor.name: tensor.array(signature.inputs[tensor.name])
                 for tensor in question.inputs
             }
-            outputs = await asyncio.wrap_future(servable.batcher.submit(signature, inputs))
+            outputs = await servable.batcher.run(signature, inputs)
             about = {"model_name": spec.name, "model_version": str(servable.model.version)}
         if question.id is not None:
             about["id"] = question.id

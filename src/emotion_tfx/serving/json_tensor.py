@@ -18,12 +18,14 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 from typing import Any
 
 import numpy as np
+import orjson
 
 from .status import Code, ServingError, invalid_argument
 
@@ -149,6 +151,8 @@ def write_outputs(outputs: Mapping[str, np.ndarray], layout: Format) -> bytes:
         raise invalid_argument("Cannot convert empty tensor map to JSON")
     if layout is Format.ROW:
         _check_batch(outputs)
+    with suppress(_SlowOnlyError, orjson.JSONEncodeError, UnicodeDecodeError):
+        return _write_fast(outputs, layout)
     columns = {name: _to_lists(name, array) for name, array in outputs.items()}
     reply: Any
     if len(columns) == 1:
@@ -159,6 +163,38 @@ def write_outputs(outputs: Mapping[str, np.ndarray], layout: Format) -> bytes:
         rows = zip(*columns.values(), strict=True)
         reply = [dict(zip(columns, row, strict=True)) for row in rows]
     return _ENCODER.encode({layout.value: reply}).encode("utf-8", "surrogateescape")
+
+
+class _SlowOnlyError(Exception):
+    """There is something that the fast encoder does not write, or not as it must be."""
+
+
+def _write_fast(outputs: Mapping[str, np.ndarray], layout: Format) -> bytes:
+    """The reply, many times faster, if all is finite numbers, valid text and the like."""
+    columns = {name: _plain(name, array) for name, array in outputs.items()}
+    reply: Any
+    if len(columns) == 1:
+        (reply,) = columns.values()
+    elif layout is Format.COLUMN:
+        reply = columns
+    else:
+        reply = [
+            dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
+        ]
+    text = orjson.dumps({layout.value: reply}, option=orjson.OPT_SERIALIZE_NUMPY)
+    if b"null" in text:  # As it stands for NaN.
+        raise _SlowOnlyError
+    return text
+
+
+def _plain(name: str, array: np.ndarray) -> Any:  # noqa: ANN401 - an array or nested lists
+    if array.dtype == object:
+        if name.endswith("_bytes"):
+            raise _SlowOnlyError
+        return _map(bytes.decode, array)
+    if array.dtype.kind not in "biuf" or array.itemsize == 2:  # Not all encoders know halves.
+        raise _SlowOnlyError
+    return np.ascontiguousarray(array) if array.ndim else array[()]
 
 
 # Reading: documents.

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import orjson
+
 from .status import Code, ServingError
 
 JSON = (b"content-type", b"application/json")
@@ -46,8 +48,11 @@ class Response(NamedTuple):
 
 def json_response(status: int, document: Any, *headers: tuple[bytes, bytes]) -> Response:  # noqa: ANN401
     """A reply of JSON."""
-    # A piece of the request in an error need not be valid text.
-    body = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
+    try:
+        body = orjson.dumps(document)
+    except orjson.JSONEncodeError:
+        # A piece of the request in an error need not be valid text.
+        body = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
     return Response(status, [JSON, *headers], body)
 
 

@@ -86,7 +86,7 @@ class RestApi:
                 layout, inputs = read_inputs(document, signature.inputs)
             else:
                 layout, inputs = await asyncio.to_thread(read_inputs, document, signature.inputs)
-            outputs = await asyncio.wrap_future(servable.batcher.submit(signature, inputs))
+            outputs = await servable.batcher.run(signature, inputs)
         if sum(array.size for array in outputs.values()) < LARGE // 8:
             return write_outputs(outputs, layout)
         return await asyncio.to_thread(write_outputs, outputs, layout)
@@ -123,7 +123,7 @@ async def _results(servable: Servable, api: str, wanted: str, examples: list[byt
     signature = check(servable.model, wanted)
     (name,) = signature.inputs
     inputs = {name: as_strings(examples)}
-    outputs = await asyncio.wrap_future(servable.batcher.submit(signature, inputs))
+    outputs = await servable.batcher.run(signature, inputs)
     return read(outputs, len(examples))
 
 

@@ -22,6 +22,7 @@ import uvicorn
 
 from ..errors import UserError
 from .http import HttpApi, asgi_app
+from .logs import AccessLog
 from .metrics import ServingMetrics, SharedValues
 from .model_config import ModelConfig, read_model_config
 from .models import Models
@@ -88,7 +89,8 @@ class Server:
         with ExitStack() as stack:
             listener = shared.listener if shared else listen(settings.host, settings.rest_port)
             stack.callback(listener.close)
-            self._uvicorn = self._http_server(models, metrics, configs)
+            log_access = stack.enter_context(AccessLog())
+            self._uvicorn = self._http_server(models, metrics, configs, log_access)
             self._uvicorn.should_exit = self._stop.is_set()
             host, port = listener.getsockname()[:2]
             logger.info("Listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
@@ -106,7 +108,11 @@ class Server:
             self._uvicorn.should_exit = True
 
     def _http_server(
-        self, models: Models, metrics: ServingMetrics, configs: Sequence[ModelConfig]
+        self,
+        models: Models,
+        metrics: ServingMetrics,
+        configs: Sequence[ModelConfig],
+        log_access: AccessLog,
     ) -> uvicorn.Server:
         settings, limits = self._settings, self._settings.limits
         names = [config.name for config in configs]
@@ -114,7 +120,7 @@ class Server:
         secured = settings.api_key is not None
         api = HttpApi(models, emotion_model, limits, metrics, secured=secured)
         config = uvicorn.Config(
-            asgi_app(api, limits, settings.api_key),
+            asgi_app(api, limits, settings.api_key, log_access),
             loop="uvloop",
             http=bounded_protocol(limits),
             ws="none",
