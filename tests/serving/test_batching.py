@@ -86,7 +86,7 @@ def test_requests_that_wait_run_together_and_each_gets_its_own_rows(model: Doubl
     assert model.batches == [1, 10]
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=5), min_size=1, max_size=12))
 def test_whatever_is_merged_each_request_gets_its_own_rows(requests: list[list[int]]):
     model = Doubler()

@@ -87,6 +87,42 @@ class ToyModel(tf.Module):
         """One number for the whole batch."""
         return {"total": tf.reduce_sum(tf.strings.length(text))}
 
+    @tf.function(input_signature=[_strings("inputs")])
+    def classify(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The text and its reverse as classes, with its length and the context as scores."""
+        spec = {
+            "text": tf.io.FixedLenFeature([], tf.string),
+            "weight": tf.io.FixedLenFeature([], tf.float32, default_value=0.5),
+        }
+        features = tf.io.parse_example(inputs, spec)
+        length = tf.cast(tf.strings.length(features["text"]), tf.float32)
+        return {
+            "classes": tf.stack([features["text"], features["text"] + "!"], axis=1),
+            "scores": tf.stack([length, features["weight"]], axis=1),
+        }
+
+    @tf.function(input_signature=[_strings("inputs")])
+    def regress(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        features = tf.io.parse_example(inputs, {"x": tf.io.FixedLenFeature([2], tf.float32)})
+        return {"outputs": tf.reduce_sum(features["x"], axis=1, keepdims=True)}
+
+
+#: Signatures that are made for another call than predict.
+_METHODS = {
+    "classify": "tensorflow/serving/classify",
+    "regress": "tensorflow/serving/regress",
+}
+
+
+def _set_methods(file: Path) -> None:
+    """Says for which call each signature is made, which TensorFlow 2 has no other way to say."""
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    saved_model = SavedModel.FromString(file.read_bytes())
+    for name, method in _METHODS.items():
+        saved_model.meta_graphs[0].signature_def[name].method_name = method
+    file.write_bytes(saved_model.SerializeToString())
+
 
 def save_toy_model(path: Path, version: int) -> None:
     """Saves the model; its vocabulary asset has the words "zero", "one", "two"."""
@@ -102,7 +138,9 @@ def save_toy_model(path: Path, version: int) -> None:
         "slow",
         "count_calls",
         "total",
+        *_METHODS,
     )
     tf.saved_model.save(model, str(path), signatures={name: getattr(model, name) for name in names})
+    _set_methods(path / "saved_model.pb")
     # The copy inside the SavedModel must do.
     vocabulary.unlink()

@@ -79,7 +79,7 @@ def read_model_config(file: Path) -> list[ModelConfig]:
         raise UserError("The file is not text", "Write it in UTF-8.", path=file) from None
     except text_format.ParseError as error:
         raise UserError(
-            f"This is no model configuration: {error}",
+            f"This is no model configuration: {str(error).rstrip('. ')}",
             "Write TensorFlow Serving's ModelServerConfig in protobuf's text form.",
             path=file,
         ) from None

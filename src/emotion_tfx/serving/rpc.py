@@ -44,6 +44,7 @@ logger = logging.getLogger(__name__)
 
 _THREADS = 64
 _HEALTH_SECONDS = 0.25
+_LONGEST_WAIT = 24 * 3600.0
 _MAX_WAITING_CALLS = 1024
 _SIGNATURE_DEF = "signature_def"
 _HEALTH = "/grpc.health.v1.Health/"
@@ -429,8 +430,10 @@ def _run(
     context: grpc.ServicerContext,
 ) -> dict[str, np.ndarray]:
     outcome = servable.batcher.submit(signature, inputs)
+    left = context.time_remaining()
     try:
-        return outcome.result(context.time_remaining())
+        # Without a deadline, more may be left than a lock can wait.
+        return outcome.result(left if left is not None and left < _LONGEST_WAIT else None)
     finally:
         outcome.cancel()
 
