@@ -105,7 +105,8 @@ def _contenders(base: Path) -> list[Contender]:
         ),
         Contender(
             "MLServer",
-            ("mlserver<1.7",),  # Later ones need a protobuf that TensorFlow 2.16 does not take.
+            # Later ones need a protobuf that TensorFlow 2.16 does not take; it does not bear later loops.
+            ("mlserver<1.7", "uvloop<0.22"),
             lambda programs: [str(programs / "mlserver"), "start", "."],
             "/v2/models/emotion/infer",
             "/v2/models/emotion/ready",
@@ -211,9 +212,13 @@ def main(
                 continue
             with Console(stderr=True).status(f"Measuring {contender.name} …"):
                 programs = _programs(contender, environments)
-                found[contender.name] = measure(
-                    contender, programs, model, seconds, connections, Path(scratch)
-                )
+                try:
+                    row = measure(contender, programs, model, seconds, connections, Path(scratch))
+                except RuntimeError as error:
+                    print(error, file=sys.stderr)
+                    continue
+            print(f"{contender.name}: {row.many.per_second:,.0f}/s", file=sys.stderr)
+            found[contender.name] = row
     if as_json:
         print(json.dumps({name: asdict(row) for name, row in found.items()}))
         return

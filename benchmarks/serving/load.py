@@ -109,10 +109,13 @@ def running(
 
     Args:
         command: Starts it.
-        ready: An address that answers 200 once it is.
+        ready: An address that answers 200 once it is ready.
         folder: Where to start it.
         environment: Added to this process's.
         log: Where its output goes.
+
+    Raises:
+        RuntimeError: It did not start.
     """
     begin = time.monotonic()
     with log.open("wb") as output:
@@ -127,7 +130,8 @@ def running(
     try:
         while not _answers(ready):
             if process.poll() is not None or time.monotonic() - begin > 120:
-                sys.exit(f"{command[0]} did not start:\n{log.read_text(errors='replace')[-2000:]}")
+                told = log.read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"{command[0]} did not start:\n{told}")
             time.sleep(0.05)
         yield process, time.monotonic() - begin
     finally:

@@ -129,6 +129,7 @@ class _Supervisor:
 
     def _bury(self, worker: _Worker) -> None:
         self._workers.remove(worker)
+        worker.process.join()
         code = worker.process.exitcode
         worker.process.close()
         if self._stopping:
