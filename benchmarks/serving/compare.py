@@ -105,7 +105,7 @@ def _contenders(base: Path) -> list[Contender]:
         ),
         Contender(
             "MLServer",
-            # Later ones need a protobuf that TensorFlow 2.16 does not take; it does not bear later loops.
+            # Later ones need a protobuf that TensorFlow 2.16 does not take.
             ("mlserver<1.7", "uvloop<0.22"),
             lambda programs: [str(programs / "mlserver"), "start", "."],
             "/v2/models/emotion/infer",
