@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
+from emotion_tfx.serving.json_tensor import TensorSpec
 from emotion_tfx.serving.metrics import ServingMetrics
+from emotion_tfx.serving.model import Signature
 from emotion_tfx.serving.model_config import ModelConfig
 from emotion_tfx.serving.status import Code, ServingError
-from emotion_tfx.serving.versions import State, VersionManager
+from emotion_tfx.serving.versions import State, VersionManager, missing_for
 
 from .conftest import ModelBase, wait_until
 
@@ -260,3 +263,51 @@ def test_the_path_of_a_loaded_version_stands_in_the_load_metrics(
     page = metrics.text()
     assert f'load_attempt_count{{model_path="{path}",status="success"}} 1\n' in page
     assert f'saved_model:load_latency{{model_path="{path}"}} ' in page
+
+
+A, B = TensorSpec("string", (-1,)), TensorSpec("float32", (-1,))
+SERVING = {"s": Signature("s", {"x": A}, {"y": B})}
+
+
+@pytest.mark.parametrize(
+    ("successor", "problem"),
+    [
+        (SERVING, None),
+        ({**SERVING, "more": Signature("more", {}, {})}, None),
+        ({"s": Signature("s", {"x": A}, {"y": B, "z": A})}, None),
+        ({}, "the signature s is missing"),
+        ({"s": Signature("s", {"x": B}, {"y": B})}, "the inputs of the signature s have changed"),
+        (
+            {"s": Signature("s", {"x": A, "z": A}, {"y": B})},
+            "the inputs of the signature s have changed",
+        ),
+        ({"s": Signature("s", {"x": A}, {"y": A})}, "outputs of the signature s are missing"),
+    ],
+)
+def test_clients_of_a_version_need_its_signatures_in_the_next(
+    successor: dict[str, Signature], problem: str | None
+):
+    assert missing_for(SERVING, successor) == problem
+
+
+def test_a_newer_version_with_other_signatures_replaces_none_and_is_counted(
+    model_base: ModelBase, start: Start
+):
+    model_base.push(1)
+    metrics = ServingMetrics()
+    manager = start(metrics=metrics)
+    wait_for(manager, v1=State.AVAILABLE)
+    staging = shutil.copytree(model_base.saved[2], model_base.path.parent / "other")
+    file = staging / "saved_model.pb"
+    saved_model = SavedModel.FromString(file.read_bytes())
+    del saved_model.meta_graphs[0].signature_def["total"]
+    file.write_bytes(saved_model.SerializeToString())
+    path = staging.rename(model_base.path / "2")
+    wait_for(manager, v2=State.END, v1=State.AVAILABLE)
+    (status,) = manager.statuses(2)
+    assert (status.code, status.message) == (
+        Code.FAILED_PRECONDITION,
+        "It cannot take the place of version 1: the signature total is missing",
+    )
+    assert f'load_attempt_count{{model_path="{path}",status="fail"}} 1\n' in metrics.text()
+    assert answering_version(manager) == 1

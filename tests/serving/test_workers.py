@@ -104,7 +104,9 @@ def test_workers_share_the_work_and_their_metrics_add_up_even_when_one_dies(
 
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=60)
-        assert (process.returncode, output) == (0, "ended\n"), (model_base.path.parent / "log").read_text()[-3000:]
+        assert (process.returncode, output) == (0, "ended\n"), (
+            model_base.path.parent / "log"
+        ).read_text()[-3000:]
 
 
 def test_what_one_process_counts_others_see_and_keep(tmp_path: Path):

@@ -4,7 +4,8 @@ The rules are TensorFlow Serving's: ``base/<number>/`` is a version once it hold
 ``saved_model.pb``; the newest one serves, or those that the model's configuration asks for; a new
 one is loaded and warmed while the old one still answers, and only then takes over; the old one
 finishes its requests before it goes. Beyond them, a version that cannot be loaded counts as absent
-until its folder changes, so the next newest serves instead.
+until its folder changes, so the next newest serves instead; and so does a newer one that lacks
+signatures which the serving one has, as its clients would notice.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -22,8 +23,9 @@ from pathlib import Path
 
 from .batching import Batcher
 from .heavy import import_tensorflow
+from .json_tensor import TensorSpec
 from .metrics import ServingMetrics
-from .model import SAVED_MODEL_FILE, LoadedModel, load_model
+from .model import SAVED_MODEL_FILE, LoadedModel, Signature, load_model
 from .model_config import ModelConfig
 from .observer import TextObserver
 from .settings import Limits
@@ -294,6 +296,7 @@ class VersionManager:
         start = time.perf_counter()
         try:
             model = load_model(path, version)
+            self._check_successor(model)
         except ServingError as error:
             self._failed[path] = fingerprint
             self._metrics.load_attempt_count.add(str(path), "fail")
@@ -308,6 +311,19 @@ class VersionManager:
         batcher = Batcher(model, self.name, self._limits, self._metrics, observe)
         self._take_over(Servable(model, batcher, path, _saved_at(path)))
         return True
+
+    def _check_successor(self, model: LoadedModel) -> None:
+        """Refuses a newer version that cannot answer what the serving one can."""
+        newest = self._newest
+        if newest is None or model.version < newest.model.version:
+            return
+        problem = missing_for(newest.model.signatures, model.signatures)
+        if problem:
+            model.close()
+            raise ServingError(
+                Code.FAILED_PRECONDITION,
+                f"It cannot take the place of version {newest.model.version}: {problem}",
+            )
 
     def _take_over(self, servable: Servable) -> None:
         version = servable.model.version
@@ -363,6 +379,26 @@ def no_status(model_name: str, version: int | None) -> ServingError:
     """The error for a status of what never was, in TensorFlow Serving's words."""
     what = "any versions" if version is None else f"version {version}"
     return ServingError(Code.NOT_FOUND, f"Could not find {what} of model {model_name}")
+
+
+def missing_for(serving: Mapping[str, Signature], successor: Mapping[str, Signature]) -> str | None:
+    """What clients of a version would miss in another; None if nothing.
+
+    They need every signature with the same inputs, and at least the same outputs.
+    """
+    for name, wanted in serving.items():
+        found = successor.get(name)
+        if found is None:
+            return f"the signature {name} is missing"
+        if _types(found.inputs) != _types(wanted.inputs):
+            return f"the inputs of the signature {name} have changed"
+        if not _types(wanted.outputs).items() <= _types(found.outputs).items():
+            return f"outputs of the signature {name} are missing"
+    return None
+
+
+def _types(specs: Mapping[str, TensorSpec]) -> dict[str, str]:
+    return {name: spec.dtype for name, spec in specs.items()}
 
 
 def _find_versions(base: Path) -> dict[int, Path]:
