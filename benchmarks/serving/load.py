@@ -170,32 +170,28 @@ def post(url: str, body: object, timeout: float = 30) -> tuple[int, object]:
         return error.code, json.loads(error.read() or b"null")
 
 
-def resident_mib(group: int) -> float:
-    """Memory of a process group, in MiB.
+def resident_mib(pid: int) -> float:
+    """Memory of a process and all that it started, in MiB.
 
     Proportional set size: what several processes share counts once.
     """
-    return sum(_pss_kib(pid) for pid in _members(group)) / 1024
+    parents = {int(entry.name): _parent(entry) for entry in Path("/proc").glob("[0-9]*")}
+    family = {pid}
+    while grown := {one for one, parent in parents.items() if parent in family} - family:
+        family |= grown
+    return sum(_field_kib(Path(f"/proc/{one}/smaps_rollup"), "Pss:") for one in family) / 1024
+
+
+def _parent(entry: Path) -> int:
+    try:
+        return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def rss_mib(pid: int) -> float:
     """Resident memory of one process, in MiB."""
     return _field_kib(Path(f"/proc/{pid}/status"), "VmRSS:") / 1024
-
-
-def _members(group: int) -> Iterator[int]:
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdecimal():
-            continue
-        try:
-            if os.getpgid(int(entry.name)) == group:
-                yield int(entry.name)
-        except ProcessLookupError:
-            continue
-
-
-def _pss_kib(pid: int) -> int:
-    return _field_kib(Path(f"/proc/{pid}/smaps_rollup"), "Pss:")
 
 
 def _field_kib(file: Path, name: str) -> int:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -214,3 +214,38 @@ def test_runs_and_waiting_are_counted(model: Doubler):
     assert ":tensorflow:core:graph_runs{} 3\n" in page
     assert ':runtime_latency_count{model_name="toy",API="Predict",runtime="TF1"} 3\n' in page
     assert ':batching_session:queuing_latency_count{thread_pool_name="toy"} 3\n' in page
+
+
+def test_no_request_is_lost_when_many_threads_ask_at_once():
+    model = Doubler()
+    model.gate.set()
+    queue = batcher(model, max_batch_rows=3, max_queued_requests=10_000)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda n: queue.submit(DOUBLE, rows(n)), range(4000)))
+    assert [values(answer) for answer in answers] == [[2 * n] for n in range(4000)]
+    queue.close()
+
+
+def test_a_large_request_is_cut_and_a_small_one_comes_in_between(model: Doubler):
+    queue = batcher(model, max_batch_rows=2)
+    keep_busy(queue, model)
+    large = queue.submit(DOUBLE, rows(*range(8)))
+    small = queue.submit(DOUBLE, rows(9))
+    model.gate.set()
+    assert values(small) == [18]
+    assert values(large) == [2 * n for n in range(8)]
+    assert sorted(model.batches[:3]) == [1, 1, 2]
+
+
+def test_what_fails_in_a_piece_fails_the_request(model: Doubler):
+    model.gate.set()
+    queue = batcher(model, max_batch_rows=2)
+    with pytest.raises(ServingError, match="negative"):
+        queue.submit(DOUBLE, rows(1, 2, 3, -1, 5)).result(60)
+    assert values(queue.submit(DOUBLE, rows(1))) == [2]
+
+
+def test_more_rows_than_allowed_are_refused(model: Doubler):
+    with pytest.raises(ServingError, match="Task size 3 is larger") as caught:
+        batcher(model, max_instances=2).submit(DOUBLE, rows(1, 2, 3))
+    assert caught.value.code is Code.INVALID_ARGUMENT

@@ -1,7 +1,5 @@
 """LitServe with batching, as its documentation advises for throughput."""
 
-from __future__ import annotations
-
 import os
 import sys
 from typing import Any

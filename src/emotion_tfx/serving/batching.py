@@ -255,7 +255,6 @@ class Batcher:
     def _enqueue(self, tasks: list[_Task]) -> None:
         """Queues a request, whole or in pieces."""
         rows = sum(task.rows for task in tasks)
-        queue = self._queue if len(tasks) == 1 else self._pieces
         with self._work:
             # An empty queue takes even a request larger than itself, or it would never run.
             waiting = len(self._queue) + len(self._pieces)
@@ -269,7 +268,8 @@ class Batcher:
                 )
             if self._closed:
                 raise ServingError(Code.UNAVAILABLE, "The model is being unloaded")
-            queue.extend(tasks)
+            # The queue is another one after each batch: it must be looked up under the lock.
+            (self._queue if len(tasks) == 1 else self._pieces).extend(tasks)
             self._queued_rows += rows
             self._work.notify(len(tasks))
 
