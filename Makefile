@@ -18,6 +18,7 @@ test: setup
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
+	tests/install-programs.sh
 	$(PYTHON) -m pytest
 
 setup: $(INSTALLED)

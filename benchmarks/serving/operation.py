@@ -259,14 +259,13 @@ def overload(seconds: Seconds = 60, connections: int = 3000) -> None:
     with served() as server:
         usual = server.load(seconds / 2)
         tell(_USUAL, usual)
-        accepted = asyncio.run(_flood(server, connections, seconds))
+        accepted, refused = asyncio.run(_flood(server, connections, seconds))
         accepted.sort()
-        refused = counted(':tensorflow:serving:request_count{model_name="emotion",status="UNAVAIL')
         tell(
             f"{connections} connections",
             accepted=len(accepted),
             accepted_per_second=round(len(accepted) / seconds),
-            refused=int(refused),
+            refused=refused,
             accepted_p50_ms=round(accepted[len(accepted) // 2] * 1e3, 1),
             accepted_p99_ms=round(accepted[int(len(accepted) * 0.99)] * 1e3, 1),
             rss_mib=round(rss_mib(server.pid)),
@@ -274,11 +273,12 @@ def overload(seconds: Seconds = 60, connections: int = 3000) -> None:
         tell("afterwards", server.load(10))
 
 
-async def _flood(server: Served, connections: int, seconds: float) -> list[float]:
-    """Seconds that each accepted request took."""
+async def _flood(server: Served, connections: int, seconds: float) -> tuple[list[float], int]:
+    """Seconds that each accepted request took, and how many were refused."""
     lines = server.bodies.read_bytes().splitlines()
     end = time.monotonic() + seconds
     accepted: list[float] = []
+    refused = [0]
 
     async def ask(number: int) -> None:
         body = lines[number % len(lines)]
@@ -300,13 +300,14 @@ async def _flood(server: Served, connections: int, seconds: float) -> list[float
                         if reply.startswith(b"HTTP/1.1 200"):
                             accepted.append(time.monotonic() - begin)
                         else:
-                            await asyncio.sleep(0.1)
+                            refused[0] += 1
+                            await asyncio.sleep(1)  # As Retry-After says.
                 finally:
                     writer.close()
             await asyncio.sleep(0.05)
 
     await asyncio.gather(*(ask(number) for number in range(connections)))
-    return accepted
+    return accepted, refused[0]
 
 
 @app.command()

@@ -31,7 +31,10 @@ AsgiApp = Callable[[_Message, _Receive, _Send], Awaitable[None]]
 _METRICS_PATH = "/monitoring/prometheus/metrics"
 
 #: What a probe or a browser may see without the key: nothing of it is secret.
-_OPEN = ("/v2/health/", "/docs", "/openapi.json")
+_HEALTH = "/v2/health/"
+_OPEN = (_HEALTH, "/docs", "/openapi.json")
+
+_RETRY = (b"retry-after", b"1")
 
 #: Smaller replies are not worth packing.
 _PACKED_FROM = 1024
@@ -120,14 +123,19 @@ def asgi_app(
         An application for HTTP only.
     """
     bodies = _Bodies(limits)
+    running = 0
     key = None if api_key is None else api_key.encode()
 
     async def app(scope: _Message, receive: _Receive, send: _Send) -> None:
+        nonlocal running
         start = time.perf_counter()
         method, path = scope["method"], scope["raw_path"].decode("latin-1")
         headers = dict(scope["headers"])
         body = b""
+        running += 1
         try:
+            if running > limits.max_requests and not path.startswith(_HEALTH):
+                raise _RefusedError(503, "Too many requests at a time", _RETRY, close=False)
             if key is not None and not path.startswith(_OPEN):
                 _check_key(headers, key)
             body = await bodies.read(headers, receive)
@@ -137,6 +145,7 @@ def asgi_app(
         except _ClientGoneError:
             return
         finally:
+            running -= 1
             bodies.forget(body)
         response = await _packed(response, headers)
         await _send_response(response, send)
@@ -149,11 +158,13 @@ def asgi_app(
 class _RefusedError(Exception):
     """A request is not even read; carries the reply."""
 
-    def __init__(self, status: int, problem: str, *headers: tuple[bytes, bytes]) -> None:
+    def __init__(
+        self, status: int, problem: str, *headers: tuple[bytes, bytes], close: bool = True
+    ) -> None:
         super().__init__(problem)
-        # The rest of the body may still be on its way: the connection cannot be used again.
-        close = (b"connection", b"close")
-        self.response = json_response(status, {"error": problem}, close, *headers)
+        # Where much of a body may still be on its way, the connection cannot be used again.
+        closing = [(b"connection", b"close")] if close else []
+        self.response = json_response(status, {"error": problem}, *closing, *headers)
 
 
 class _ClientGoneError(Exception):
@@ -195,8 +206,7 @@ class _Bodies:
                 if size > self._limit:
                     raise self._too_large()
                 if self._held > self._limit_of_all:
-                    retry = (b"retry-after", b"1")
-                    raise _RefusedError(503, "Too many large requests at a time", retry)
+                    raise _RefusedError(503, "Too many large requests at a time", _RETRY)
                 chunks.append(chunk)
                 if not message.get("more_body", False):
                     break

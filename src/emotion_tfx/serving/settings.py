@@ -18,6 +18,8 @@ class Limits:
         max_body_bytes: Largest request body, packed or not; a larger one is answered with 413.
         max_buffered_bytes: Most bytes of bodies held at a time, over all requests; beyond, a
             request is answered with 503.
+        max_requests: Most requests over HTTP at a time; beyond, the answer is 503 at once, so that
+            those accepted are not kept waiting.
         max_connections: Most open connections; beyond, a new one is closed at once.
         max_instances: Most rows (first dimension) in one request; more are answered with 400.
         max_text_characters: Longest text that ``/v1/emotions`` takes; a longer one is answered
@@ -34,6 +36,7 @@ class Limits:
 
     max_body_bytes: int = 16 * 1024 * 1024
     max_buffered_bytes: int = 256 * 1024 * 1024
+    max_requests: int = 512
     max_connections: int = 4096
     max_instances: int = 4096
     max_text_characters: int = 10_000
