@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _LOCK = threading.Lock()
+_USUAL_SWITCH_SECONDS = sys.getswitchinterval()
+_SHORT_SWITCH_SECONDS = 0.0005
 _KERAS = "keras"
 
 
@@ -39,3 +41,16 @@ def _without_keras() -> Iterator[None]:
         yield
     finally:
         del sys.modules[_KERAS]
+
+
+@contextmanager
+def giving_way() -> Iterator[None]:
+    """Lets the interpreter change threads more often while this one works on something long.
+
+    It takes turns every 5 ms otherwise, which is what each step of every request would wait.
+    """
+    sys.setswitchinterval(_SHORT_SWITCH_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(_USUAL_SWITCH_SECONDS)

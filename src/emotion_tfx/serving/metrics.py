@@ -15,11 +15,15 @@ import threading
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Protocol
 
 from prometheus_client.mmap_dict import MmapedDict
+
+#: Metric to label values to part to number.
+_Numbers = dict[str, dict[tuple[str, ...], dict[str, float]]]
 
 
 class Values(Protocol):
@@ -103,18 +107,31 @@ class _Metric(ABC):
         return label_text(**dict(zip(self._labels, label_values, strict=True)))
 
     @abstractmethod
-    def lines(self) -> Iterator[str]:
-        """The metric in Prometheus' text format."""
+    def lines(self, numbers: _Numbers | None = None) -> Iterator[str]:
+        """The metric in Prometheus' text format.
 
-    def _read(self) -> dict[tuple[str, ...], dict[str, float]]:
+        Args:
+            numbers: All numbers, if they have been read already.
+        """
+
+    def _read(self, numbers: _Numbers | None) -> dict[tuple[str, ...], dict[str, float]]:
         """The numbers of each part, by label values."""
-        found: dict[tuple[str, ...], dict[str, float]] = {}
-        prefix = json.dumps([self._name])[:-1] + ","
-        for key, value in self._values.items().items():
-            if key.startswith(prefix):
-                _, part, *label_values = json.loads(key)
-                found.setdefault(tuple(label_values), {})[part] = value
-        return found
+        return (_by_name(self._values) if numbers is None else numbers).get(self._name, {})
+
+
+@lru_cache(maxsize=100_000)
+def _parsed(key: str) -> tuple[str, str, tuple[str, ...]]:
+    """The metric, the part and the label values of a key."""
+    name, part, *label_values = json.loads(key)
+    return name, part, tuple(label_values)
+
+
+def _by_name(values: Values) -> _Numbers:
+    found: _Numbers = {}
+    for key, value in values.items().items():
+        name, part, label_values = _parsed(key)
+        found.setdefault(name, {}).setdefault(label_values, {})[part] = value
+    return found
 
 
 class Counter(_Metric):
@@ -136,10 +153,10 @@ class Counter(_Metric):
         (key,) = self._keys_of(label_values, [""])
         self._values.add((key, amount))
 
-    def lines(self) -> Iterator[str]:
-        """The metric in Prometheus' text format."""
+    def lines(self, numbers: _Numbers | None = None) -> Iterator[str]:
+        """See :class:`_Metric`."""
         yield f"# TYPE {self._name} counter"
-        for label_values, parts in self._read().items():
+        for label_values, parts in self._read(numbers).items():
             yield f"{self._name}{{{self._label_text(label_values)}}} {parts['']:.17g}"
 
 
@@ -180,10 +197,10 @@ class Histogram(_Metric):
             counts[key] = counts.get(key, 0) + 1
         self._values.add(*counts.items(), (keys[-1], sum(values)))
 
-    def lines(self) -> Iterator[str]:
-        """The metric in Prometheus' text format."""
+    def lines(self, numbers: _Numbers | None = None) -> Iterator[str]:
+        """See :class:`_Metric`."""
         yield f"# TYPE {self._name} histogram"
-        for label_values, parts in self._read().items():
+        for label_values, parts in self._read(numbers).items():
             labels = self._label_text(label_values)
             prefix = f"{labels}," if labels else ""
             running = list(accumulate(parts.get(bound, 0) for bound in self._bound_texts))
@@ -252,7 +269,8 @@ class ServingMetrics:
     def text(self) -> str:
         """All metrics in Prometheus' text format, version 0.0.4."""
         metrics = [metric for metric in vars(self).values() if isinstance(metric, _Metric)]
-        lines = [line for metric in metrics for line in metric.lines()]
+        numbers = _by_name(self._values)
+        lines = [line for metric in metrics for line in metric.lines(numbers)]
         return "\n".join(lines) + "\n"
 
 

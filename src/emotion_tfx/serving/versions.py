@@ -22,7 +22,7 @@ from enum import Enum
 from pathlib import Path
 
 from .batching import Batcher
-from .heavy import import_tensorflow
+from .heavy import giving_way, import_tensorflow
 from .json_tensor import TensorSpec
 from .metrics import ServingMetrics
 from .model import SAVED_MODEL_FILE, LoadedModel, Signature, load_model
@@ -295,7 +295,8 @@ class VersionManager:
         self._set_status(VersionStatus(version, State.LOADING))
         start = time.perf_counter()
         try:
-            model = load_model(path, version)
+            with giving_way():
+                model = load_model(path, version)
             self._check_successor(model)
         except ServingError as error:
             self._failed[path] = fingerprint
