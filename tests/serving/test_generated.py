@@ -50,7 +50,7 @@ def check(
     statuses = {*map(int, operation.responses.status_codes), NO_VERB}
 
     @settings(
-        max_examples=20,
+        max_examples=10,
         deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
