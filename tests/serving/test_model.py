@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emotion_tfx.model.locate import newest_version, shipped_base
 from emotion_tfx.serving.json_tensor import TensorSpec
 from emotion_tfx.serving.model import LoadedModel, load_model
 from emotion_tfx.serving.status import Code, ServingError
@@ -240,4 +241,17 @@ def test_a_model_of_tensorflow_1_is_initialised(tmp_path: Path, kind: str):
     loaded = load_model(tmp_path / "1", 1)
     outputs = loaded.run("serving_default", {"x": texts(b"one", b"two")})
     assert outputs["y"].tolist() == [1, -1]
+    loaded.close()
+
+
+def test_a_loaded_version_needs_its_folder_no_more(tmp_path: Path):
+    """The shipped model's graph reads its words again in each run."""
+    shipped = newest_version(shipped_base())
+    assert shipped is not None
+    folder = shutil.copytree(shipped, tmp_path / "1")
+    loaded = load_model(folder, 1)
+    before = loaded.run("classify_text", {"text": texts(b"i am happy")})
+    shutil.rmtree(folder)
+    after = loaded.run("classify_text", {"text": texts(b"i am happy")})
+    assert after["label"].tolist() == before["label"].tolist() == [b"joy"]
     loaded.close()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,6 @@ class _Question(BaseModel):
     explain: StrictBool = False
 
 
-class _TooLargeError(Exception):
-    """The request has too many texts or too long ones; the message says which."""
-
-
 class EmotionsApi:
     """Answers requests under ``/v1/emotions``.
 
@@ -77,15 +74,10 @@ class EmotionsApi:
 
     async def _answers(self, body: bytes) -> Response:
         read = self._question
-        try:
-            question = read(body) if len(body) < LARGE else await asyncio.to_thread(read, body)
-        except _TooLargeError as error:
-            return json_response(413, {"error": str(error)})
+        question = read(body) if len(body) < LARGE else await asyncio.to_thread(read, body)
         texts = question.texts if question.text is None else [question.text]
         assert texts is not None  # The question has one of both.
-        self._check_ready()
-        with self._models.serving(ModelSpec(self._model)) as servable:
-            _check_model(servable)
+        with self._serving() as servable:
             encoded = as_strings([text.encode() for text in texts])
             answers = await _classified(servable, encoded) if texts else []
             if question.explain:
@@ -114,22 +106,20 @@ class EmotionsApi:
         texts = question.texts if question.text is None else [question.text]
         assert texts is not None
         if len(texts) > self._limits.max_instances:
-            raise _TooLargeError(
+            raise _too_large(
                 f"{len(texts)} texts are more than the {self._limits.max_instances} "
                 "that one request may have"
             )
         longest = max(map(len, texts), default=0)
         if longest > self._limits.max_text_characters:
-            raise _TooLargeError(
+            raise _too_large(
                 f"A text of {longest} characters is longer than the "
                 f"{self._limits.max_text_characters} that a text may have"
             )
         return question
 
     async def _about(self) -> Response:
-        self._check_ready()
-        with self._models.serving(ModelSpec(self._model)) as servable:
-            _check_model(servable)
+        with self._serving() as servable:
             outputs = await _run(servable, _CLASSIFY, as_strings([b""]))
             files = await asyncio.to_thread(_files, servable.path)
             labels = [label.decode("utf-8", "replace") for label in outputs["labels"][0].tolist()]
@@ -141,9 +131,20 @@ class EmotionsApi:
             }
         return json_response(200, about)
 
-    def _check_ready(self) -> None:
-        if self._model not in self._models or not self._models.served:
-            raise ServingError(Code.UNAVAILABLE, "No version of the model serves yet")
+    @contextmanager
+    def _serving(self) -> Iterator[Servable]:
+        """Holds the version that serves, which must be a model of emotions."""
+        with ExitStack() as stack:
+            try:
+                servable = stack.enter_context(self._models.serving(ModelSpec(self._model)))
+            except ServingError:
+                raise ServingError(Code.UNAVAILABLE, "No version of the model serves yet") from None
+            _check_model(servable)
+            yield servable
+
+
+def _too_large(message: str) -> ServingError:
+    return ServingError(Code.INVALID_ARGUMENT, message, http_status=413)
 
 
 def _problem(place: Sequence[int | str], message: str) -> str:

@@ -59,7 +59,7 @@ def json_response(status: int, document: Any, *headers: tuple[bytes, bytes]) -> 
 def error_response(error: ServingError) -> Response:
     """The reply that tells an error; where the server is busy, also when to come back."""
     retry = [(b"retry-after", b"1")] if error.code is Code.UNAVAILABLE else []
-    return json_response(error.code.http_status, {"error": error.message}, *retry)
+    return json_response(error.http_status, {"error": error.message}, *retry)
 
 
 def not_allowed(*methods: str) -> Response:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -111,7 +113,7 @@ class LoadedModel:
         try:
             values = self._runners[signature_name](*(inputs[name] for name in signature.inputs))
         except errors.OpError as error:
-            raise ServingError(Code(error.error_code), error.message) from None
+            raise ServingError(Code(error.error_code), _without_folders(error.message)) from None
         arrays = (
             np.asarray(value, object if isinstance(value, bytes) else None) for value in values
         )
@@ -172,7 +174,8 @@ def load_model(path: Path, version: int) -> LoadedModel:
         raise ServingError(Code(error.error_code), _without_paths(error.message)) from None
     except OSError as error:
         reason = error.strerror or "cannot be read"
-        raise ServingError(Code.NOT_FOUND, f"{SAVED_MODEL_FILE}: {reason}") from None
+        name = Path(str(error.filename or SAVED_MODEL_FILE)).name
+        raise ServingError(Code.NOT_FOUND, f"{name}: {reason}") from None
     except Exception as error:
         # Damaged protocol buffers and graphs show up as many kinds of errors.
         raise ServingError(
@@ -191,8 +194,10 @@ def _load(path: Path, version: int) -> LoadedModel:
     with graph.as_default():
         tf.graph_util.import_graph_def(meta_graph.graph_def, name="")
     session = tf.compat.v1.Session(graph=graph)
+    # Some graphs read their assets again in each run, and a version's folder may be deleted.
+    assets = TemporaryDirectory(prefix="emotion-assets-")
     try:
-        _restore(session, meta_graph, path)
+        _restore(session, meta_graph, path, _kept_assets(meta_graph, path, Path(assets.name)))
         signatures = {
             name: _signature(name, definition)
             for name, definition in sorted(meta_graph.signature_def.items())
@@ -204,9 +209,15 @@ def _load(path: Path, version: int) -> LoadedModel:
         }
     except Exception:
         session.close()
+        assets.cleanup()
         raise
+
+    def close() -> None:
+        session.close()
+        assets.cleanup()
+
     definitions = {name: _copy(meta_graph.signature_def[name]) for name in signatures}
-    return LoadedModel(version, definitions, signatures, runners, session.close)
+    return LoadedModel(version, definitions, signatures, runners, close)
 
 
 def _copy(message: Any) -> Any:  # noqa: ANN401 - a message, freed of the graph it stands in
@@ -223,12 +234,26 @@ def _serving_graph(meta_graphs: Iterable[Any]) -> Any:  # noqa: ANN401 - MetaGra
     )
 
 
-def _restore(session: Any, meta_graph: Any, path: Path) -> None:  # noqa: ANN401
+def _kept_assets(meta_graph: Any, path: Path, folder: Path) -> dict[str, np.ndarray]:  # noqa: ANN401
+    """Links or copies the assets into a folder of this process; their paths by tensor."""
+    assets = {}
+    for number, asset in enumerate(meta_graph.asset_file_def):
+        original, kept = path / "assets" / asset.filename, folder / f"{number}"
+        try:
+            kept.hardlink_to(original)
+        except OSError:  # On another file system, or not there: copying tells.
+            shutil.copyfile(original, kept)
+        assets[asset.tensor_info.name] = np.array(str(kept), object)
+    return assets
+
+
+def _restore(
+    session: Any,  # noqa: ANN401
+    meta_graph: Any,  # noqa: ANN401
+    path: Path,
+    assets: dict[str, np.ndarray],
+) -> None:
     """Reads the variables, then runs the graph's initialisation, such as filling tables."""
-    assets = {
-        asset.tensor_info.name: np.array(str(path / "assets" / asset.filename), object)
-        for asset in meta_graph.asset_file_def
-    }
     saver = meta_graph.saver_def
     if (path / "variables" / "variables.index").exists():
         prefix = np.array(str(path / "variables" / "variables"), object)
@@ -347,4 +372,8 @@ def _warmup_requests(path: Path) -> Iterable[tuple[str, dict[str, np.ndarray]]]:
 
 def _without_paths(message: str) -> str:
     """The first line of a message, with folders cut off the files it names."""
-    return re.sub(r"(?<![\w.])/(?:[^\s/'\":;]+/)+", "", message.partition("\n")[0])
+    return _without_folders(message.partition("\n")[0])
+
+
+def _without_folders(message: str) -> str:
+    return re.sub(r"(?<![\w.}])/(?:[^\s/'\":;]+/)+", "", message)

@@ -59,11 +59,13 @@ class ServingError(Exception):
     Attributes:
         code: The canonical code.
         message: What the client is told; free of paths and traces.
+        http_status: What it becomes over HTTP; the code's own unless another says more.
     """
 
-    def __init__(self, code: Code, message: str) -> None:
+    def __init__(self, code: Code, message: str, http_status: int | None = None) -> None:
         self.code = code
         self.message = message
+        self.http_status = http_status or code.http_status
         super().__init__(f"{code.name}: {message}")
 
 
