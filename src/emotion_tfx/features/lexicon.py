@@ -6,6 +6,8 @@ from __future__ import annotations
 URL_TOKEN = "xxurl"
 USER_TOKEN = "xxuser"
 NUMBER_TOKEN = "xxnumber"
+#: Stands between two clauses, for whatever punctuation parts them.
+CLAUSE_TOKEN = ","
 
 #: Words dropped before the model. Negations (not, no, nor, never), intensifiers (so, too, very),
 #: contrast (but), pronouns for people (i, you, she) and forms of "feel" stay: each changes the
@@ -56,6 +58,35 @@ STOP_WORDS: tuple[str, ...] = (
     "ll",
     "re",
     "ve",
+)
+
+#: Words that turn the meaning of those that follow them.
+NEGATIONS: tuple[str, ...] = (
+    "not",
+    "no",
+    "never",
+    "none",
+    "nobody",
+    "nothing",
+    "nowhere",
+    "neither",
+    "nor",
+    "without",
+    "hardly",
+    "barely",
+    "scarcely",
+)
+
+#: Words and marks at which what a negation turns ends.
+SCOPE_ENDS: tuple[str, ...] = (
+    CLAUSE_TOKEN,
+    "!",
+    "?",
+    "but",
+    "though",
+    "although",
+    "however",
+    "because",
 )
 
 #: HTML entities and tags, as (RE2 pattern, rewrite), tried in order on lower-case text.

@@ -20,6 +20,8 @@ _SPACE = ord(" ")
 #: Plane 0 and 1: all that English short texts use, emoji and styled letters included.
 _MAPPED_CODE_POINTS = 0x20000
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
+#: Stands for the end of a clause while other punctuation is dropped; no cleaned text holds it.
+_CLAUSE = "\x1f"
 _QUOTES = "‘’ʼ´`′＇"
 
 
@@ -151,7 +153,9 @@ def replace_emoticons(text: tf.Tensor) -> tf.Tensor:
 
 
 def split_words(text: tf.Tensor, *, emoji: bool = True) -> tf.SparseTensor:
-    """Splits cleaned text into words, emoji, ``!`` and ``?``; drops other punctuation.
+    """Splits cleaned text into words, emoji, ``!``, ``?`` and a mark between clauses.
+
+    Other punctuation is dropped, and so is what ends the text.
 
     Args:
         text: string [N].
@@ -162,8 +166,11 @@ def split_words(text: tf.Tensor, *, emoji: bool = True) -> tf.SparseTensor:
     """
     symbols = r"\p{So}" if emoji else ""
     text = tf.strings.regex_replace(text, "'", "")
-    text = tf.strings.regex_replace(text, rf"[^\p{{L}}\p{{N}}!?{symbols}]+", " ")
+    end_of_clause = rf"([\p{{L}}\p{{N}}!?{symbols}][)\]\"']*)\s*[.,;:]+\s"
+    text = tf.strings.regex_replace(tf.strings.strip(text), end_of_clause, rf"\1 {_CLAUSE} ")
+    text = tf.strings.regex_replace(text, rf"[^\p{{L}}\p{{N}}!?{_CLAUSE}{symbols}]+", " ")
     text = tf.strings.regex_replace(text, rf"([!?{symbols}])", r" \1 ")
+    text = tf.strings.regex_replace(text, _CLAUSE, lexicon.CLAUSE_TOKEN)
     text = tf.strings.regex_replace(text, r"\b[0-9]+\b", lexicon.NUMBER_TOKEN)
     split = tf.raw_ops.StringSplitV2(input=text, sep="")
     return tf.SparseTensor(split.indices, split.values, split.shape)

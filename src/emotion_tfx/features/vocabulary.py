@@ -79,7 +79,7 @@ def vocabulary_lines(
         The lines of the asset file, in the order of the words' ids.
     """
     words = dict.fromkeys(lexicon.STOP_WORDS if stop_words else ())
-    words.update(dict.fromkeys(lexicon.EMOJI_WORDS))
+    words.update(dict.fromkeys((*lexicon.NEGATIONS, *lexicon.SCOPE_ENDS, *lexicon.EMOJI_WORDS)))
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     frequent = [word for word, count in ranked if count >= options.min_count]
     words.update(dict.fromkeys(frequent[: options.max_words]))

@@ -11,7 +11,7 @@ from emotion_tfx.features.preprocessing import STEM_IDS, SUBWORD_BUCKETS, SUBWOR
 from emotion_tfx.features.text import SUBWORDS
 from emotion_tfx.features.vocabulary import FIRST_WORD_ID, UNKNOWN_ID, Vocabulary
 from emotion_tfx.labels import LABELS
-from emotion_tfx.model import recurrence
+from emotion_tfx.model import negation, recurrence
 from emotion_tfx.model.hyperparameters import Hyperparameters
 
 #: What the network is fed beside the ids of the tokens.
@@ -28,6 +28,9 @@ class EmotionNetwork(keras.Model):
     ``h[t] = f[t] * h[t-1] + (1 - f[t]) * tanh(c[t])``, its output ``o[t] * h[t]``. So embedding and
     gates, nearly all of the work, are computed once for each distinct token of a batch, and what
     is left for each step is one product and one sum.
+
+    Reading tokens alone, the gates could not tell ``happy`` from ``not happy``. So they have a
+    second reading of each token for where it stands under a negation.
 
     Sources: Bradbury et al., Quasi-Recurrent Neural Networks, ICLR 2017; Lei et al., Simple
     Recurrent Units for Highly Parallelizable Recurrence, EMNLP 2018; Feng et al., Were RNNs All We
@@ -60,6 +63,10 @@ class EmotionNetwork(keras.Model):
         self.gates = keras.layers.Dense(
             _GATES * 2 * hyperparameters.units, bias_initializer=_remembering
         )
+        self.negated_gates = keras.layers.Dense(
+            _GATES * 2 * hyperparameters.units, kernel_initializer="zeros"
+        )
+        self._roles = negation.roles(vocabulary)
         self.attention = keras.layers.Dense(1, use_bias=False)
         self.output_dropout = keras.layers.Dropout(hyperparameters.dropout)
         self.dense = keras.layers.Dense(hyperparameters.dense_units, activation="relu")
@@ -78,11 +85,20 @@ class EmotionNetwork(keras.Model):
             float32 [N, 6].
         """
         positions = inputs[POSITIONS]
+        readings = self._readings(inputs[WORD_IDS], positions)
         if training and self.word_dropout:
             inputs = self._hide_words(inputs)
         vectors = self.input_dropout(self.embed(inputs), training=training)
-        states = self._encode(self.gates(vectors), positions, training)
+        plain = self.gates(vectors)
+        gates = tf.concat([plain, plain + self.negated_gates(vectors)], axis=0)
+        states = self._encode(gates, readings, training)
         return self._classify(states, tf.not_equal(positions, 0), training)
+
+    def _readings(self, word_ids: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+        """Positions that tell, of a token's two readings, the one under a negation as well."""
+        roles = tf.pad(tf.gather(self._roles, word_ids), [[1, 0]])
+        turned = negation.negated(tf.gather(roles, positions)) & tf.not_equal(positions, 0)
+        return positions + tf.cast(turned, positions.dtype) * tf.size(word_ids)
 
     def embed(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Ids to vectors, float32 [tokens, features]."""
@@ -101,7 +117,7 @@ class EmotionNetwork(keras.Model):
         }
 
     def _encode(self, gates: tf.Tensor, positions: tf.Tensor, training: bool) -> tf.Tensor:
-        """Gates of the tokens, float32 [tokens, gates], to states, float32 [time, N, 2 units]."""
+        """Gates of the readings, float32 [2 tokens, gates], to states, [time, N, 2 units]."""
         candidate, forget, output = tf.split(gates, _GATES, axis=-1)
         keep = tf.sigmoid(forget)
         # Where no token stands, nothing is kept and nothing added: the walk from behind begins at

@@ -1,0 +1,51 @@
+"""Which tokens stand under a negation."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from emotion_tfx.features import lexicon
+from emotion_tfx.features.vocabulary import FIRST_WORD_ID, Vocabulary
+
+#: A negation turns so many tokens after it, at most.
+REACH = 4
+
+_NEGATION, _END = 1, 2
+
+
+def roles(vocabulary: Vocabulary) -> np.ndarray:
+    """What each word id does to those after it.
+
+    Returns:
+        int32 [ids]: 1 for a negation, 2 for what ends its reach, 0 for all others.
+    """
+    role = dict.fromkeys(lexicon.NEGATIONS, _NEGATION) | dict.fromkeys(lexicon.SCOPE_ENDS, _END)
+    return np.array(
+        [0] * FIRST_WORD_ID + [role.get(word, 0) for word in vocabulary.words], np.int32
+    )
+
+
+def negated(roles: tf.Tensor) -> tf.Tensor:
+    """Marks the tokens that a negation turns.
+
+    Source: Das, Chen, Yahoo! for Amazon: Extracting Market Sentiment from Stock Message Boards,
+    2001; here the reach is limited, for texts without punctuation.
+
+    Args:
+        roles: int32 [time, N], as in :func:`roles`.
+
+    Returns:
+        bool [time, N].
+    """
+    turning = tf.equal(roles, _NEGATION)
+    open_ = tf.not_equal(roles, _END)
+    reached = tf.zeros_like(turning)
+    for _ in range(REACH):
+        reached = _later(reached | turning) & open_
+    return reached
+
+
+def _later(values: tf.Tensor) -> tf.Tensor:
+    """One step later in time, nothing at first."""
+    return tf.concat([tf.zeros_like(values[:1]), values[:-1]], axis=0)
