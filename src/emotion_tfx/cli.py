@@ -15,6 +15,7 @@ from emotion_tfx.errors import UserError
 
 if TYPE_CHECKING:
     from emotion_tfx.config import Settings
+    from emotion_tfx.data import Extra
     from emotion_tfx.model.classifier import EmotionClassifier
     from emotion_tfx.pipeline.run import RunResult
 
@@ -37,7 +38,22 @@ Data = Annotated[
 ]
 Extras = Annotated[
     list[str] | None,
-    typer.Option("--extra", help="Further texts for training only: FILE or FILE=WEIGHT."),
+    typer.Option("--extra", help="Texts of another kind, for training only: FILE or FILE=WEIGHT."),
+]
+Mores = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--more",
+        help="Further texts of the same corpus, for training only, whatever their balance of "
+        "labels: FILE or FILE=WEIGHT.",
+    ),
+]
+Unseen = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--unseen",
+        help="A CSV, or a folder of them, whose texts must not be trained on: a benchmark's.",
+    ),
 ]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Folder for all that a run writes.")
@@ -61,31 +77,41 @@ Model = Annotated[
 @app.command()
 def train(
     data: Data = None,
+    more: Mores = None,
     extra: Extras = None,
+    unseen: Unseen = None,
     output: Output = None,
     beam_runner: BeamRunner = None,
     beam_arg: BeamArgs = None,
 ) -> None:
     """Run the pipeline: check the data, train, evaluate, and push the model if it is good."""
-    _end(_train(_settings(output, beam_runner, beam_arg), data, extra))
+    _end(_train(_settings(output, beam_runner, beam_arg), data, more, extra, unseen))
 
 
 @app.command()
 def tune(
     data: Data = None,
     trials: Annotated[int, typer.Option(min=1, help="Trainings to search with.")] = 10,
+    more: Mores = None,
     extra: Extras = None,
+    unseen: Unseen = None,
     output: Output = None,
 ) -> None:
     """Search the hyperparameters, train with the best, and keep them for the runs to come."""
-    _end(_train(_settings(output), data, extra, trials=trials))
+    _end(_train(_settings(output), data, more, extra, unseen, trials=trials))
 
 
 @app.command()
-def run(data: Data = None, extra: Extras = None, output: Output = None) -> None:
+def run(
+    data: Data = None,
+    more: Mores = None,
+    extra: Extras = None,
+    unseen: Unseen = None,
+    output: Output = None,
+) -> None:
     """Train, then serve what was pushed (or what was in service before)."""
     settings = _settings(output)
-    result = _train(settings, data, extra)
+    result = _train(settings, data, more, extra, unseen)
     if result.version is None:
         raise UserError(
             "No model was good enough to be pushed, so there is nothing to serve",
@@ -245,11 +271,17 @@ def _settings(
 
 
 def _train(
-    settings: Settings, data: Path | None, extras: list[str] | None, *, trials: int = 0
+    settings: Settings,
+    data: Path | None,
+    more: list[str] | None,
+    extra: list[str] | None,
+    unseen: list[Path] | None,
+    *,
+    trials: int = 0,
 ) -> RunResult:
     from rich.console import Console
 
-    from emotion_tfx.data import Extra, find_corpus
+    from emotion_tfx.data import find_corpus
     from emotion_tfx.evaluation import Metrics
     from emotion_tfx.evaluation.console import print_metrics
     from emotion_tfx.pipeline.run import run_pipeline
@@ -260,7 +292,8 @@ def _train(
         corpus,
         settings,
         console,
-        extras=[Extra.parse(value) for value in extras or ()],
+        extras=_extras(settings, more, extra, is_sample=corpus.is_sample),
+        unseen=unseen or (),
         trials=trials,
     )
     stored = (result.report.parent / "metrics.json").read_text(encoding="utf-8")
@@ -285,6 +318,19 @@ def _train(
             "measure of it, and never becomes the default of `emotion predict`."
         )
     return result
+
+
+def _extras(
+    settings: Settings, more: list[str] | None, extra: list[str] | None, *, is_sample: bool
+) -> list[Extra]:
+    """What is trained on beside the corpus; the sample is for a quick look and stands alone."""
+    from emotion_tfx.data import Extra, written_texts
+
+    extras = [Extra.parse(value, same_domain=True) for value in more or ()]
+    extras += [Extra.parse(value) for value in extra or ()]
+    if settings.written_weight and not is_sample:
+        extras.append(Extra(written_texts(), settings.written_weight))
+    return extras
 
 
 def _end(result: RunResult) -> None:

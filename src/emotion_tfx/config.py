@@ -77,6 +77,12 @@ class Settings(BaseSettings):
     max_drop: float = Field(
         0.01, ge=0, le=1, description="How far a model may fall below the last and be pushed."
     )
+    written_weight: float = Field(
+        2.0,
+        ge=0,
+        description="What each of our own written texts counts in training beside one of the "
+        "corpus; 0 leaves them out.",
+    )
     seed: int = Field(0, description="Of weights, order and dropout in training.")
     beam_args: list[str] = Field(
         ["--runner=DirectRunner", "--direct_running_mode=in_memory"],

@@ -206,7 +206,13 @@ def test_the_layout_of_kaggle_is_read(tmp_path: Path):
     report = prepare(Corpus("kaggle", files=(path,)), tmp_path / "out")
     check_rules(report, tmp_path / "out", 60)
     assert report.rows_written == 60
-    assert read(tmp_path / "out", "train")[0].keys() == {"text", "label", "source", "weight"}
+    assert read(tmp_path / "out", "train")[0].keys() == {
+        "text",
+        "label",
+        "source",
+        "weight",
+        "domain",
+    }
 
 
 def test_the_sample_can_be_prepared(tmp_path: Path):
@@ -309,7 +315,8 @@ def test_any_extra_source_is_added_by_the_rules(
     assert "more" not in report.sources["test"]
     for row in read(folder / "out", "train"):
         weight = float(row["weight"])
-        assert weight == 1 if row["source"] == "mine" else 0.1 <= weight <= 2.5
+        assert weight == (1 if row["source"] == "mine" else 0.5)
+        assert row["domain"] == ("main" if row["source"] == "mine" else "more")
 
 
 @pytest.fixture
@@ -344,24 +351,36 @@ def test_an_extra_source_yields_to_all_that_is_there(main: Corpus, tmp_path: Pat
     assert report.conflicts == 2
 
 
+def test_texts_never_to_be_trained_on_are_left_out(main: Corpus, tmp_path: Path):
+    benchmark = write(tmp_path / "bench" / "b.csv", [("Own joy 3!", "fear"), ("fog", "joy")])
+    extra = Extra(write(tmp_path / "new.csv", [("fog", "joy"), ("ice", "fear")]))
+    report = prepare(main, tmp_path / "out", extras=[extra], unseen=[benchmark.parent])
+    texts = {row["text"] for row in read(tmp_path / "out", "train")}
+    assert "ice" in texts
+    assert not texts & {"fog", "own joy 3"}
+    assert report.leaked == 2
+
+
 def test_weights_restore_the_balance_of_the_corpus(main: Corpus, tmp_path: Path):
     counts = dict(zip(LABELS, (1, 2, 3, 4, 90, 0), strict=True))
     content = [(f"new {label} {n}", label) for label in LABELS for n in range(counts[label])]
-    prepare(main, tmp_path / "out", extras=[Extra(write(tmp_path / "new.csv", content), 0.5)])
+    extra = Extra(write(tmp_path / "new.csv", content), 0.5, same_domain=True)
+    prepare(main, tmp_path / "out", extras=[extra])
     trained = read(tmp_path / "out", "train")
     own = Counter(row["label"] for row in trained if row["source"] == "train")
     weights = {row["label"]: float(row["weight"]) for row in trained if row["source"] == "new"}
     for index, label in enumerate(LABELS[:5]):
         ratio = (own[str(index)] / own.total()) / (counts[label] / 100)
-        assert weights[str(index)] == pytest.approx(0.5 * min(max(ratio, 0.2), 5), abs=1e-5)
-    assert (weights["0"], weights["4"]) == (2.5, 0.1)
+        assert weights[str(index)] == pytest.approx(0.5 * min(max(ratio, 0.05), 5), abs=1e-5)
+    assert weights["0"] == 2.5
+    assert {row["domain"] for row in trained} == {"main"}
 
 
 def test_each_source_is_balanced_by_itself(main: Corpus, tmp_path: Path):
     folder = tmp_path / "more"
     write(folder / "one.csv", own_texts(2, "one"))
     write(folder / "other.csv", [("a", "joy"), ("b", "joy"), ("c", "fear")], source="films")
-    report = prepare(main, tmp_path / "out", extras=[Extra(folder, 2)])
+    report = prepare(main, tmp_path / "out", extras=[Extra(folder, 2, same_domain=True)])
     assert report.sources["train"].keys() == {"train", "one", "films"}
     weights = {row["text"]: float(row["weight"]) for row in read(tmp_path / "out", "train")}
     assert weights["a"] == weights["b"] == pytest.approx(weights["c"] / 2, rel=0.3)

@@ -25,6 +25,7 @@ def dataset_of(
     texts: Sequence[str],
     labels: Sequence[int] | None = None,
     weights: Sequence[float] | None = None,
+    domains: Sequence[str] | None = None,
 ) -> Dataset:
     """Texts of known words, prepared; sub-words are hashed in a way of our own."""
     tokens = [text.split() for text in texts]
@@ -39,4 +40,5 @@ def dataset_of(
         },
         np.array(labels if labels is not None else [0] * len(texts)),
         np.array(weights if weights is not None else [1.0] * len(texts)),
+        None if domains is None else np.array([name.encode() for name in domains]),
     )

@@ -8,7 +8,14 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion_tfx.features.preprocessing import LABEL, STEM_IDS, SUBWORD_IDS, WEIGHT, WORD_IDS
+from emotion_tfx.features.preprocessing import (
+    DOMAIN,
+    LABEL,
+    STEM_IDS,
+    SUBWORD_IDS,
+    WEIGHT,
+    WORD_IDS,
+)
 from emotion_tfx.features.text import SUBWORDS
 from emotion_tfx.model.dataset import Dataset, from_columns
 from emotion_tfx.model.network import POSITIONS
@@ -21,6 +28,7 @@ SPEC = {
     "source": tf.io.FixedLenFeature([], tf.string),
     LABEL: tf.io.FixedLenFeature([], tf.int64),
     WEIGHT: tf.io.FixedLenFeature([], tf.float32),
+    DOMAIN: tf.io.FixedLenFeature([], tf.string),
 }
 #: Word ids, label and weight of each text.
 TEXTS = [([5, 6, 7], 1, 1.0), ([], 0, 0.5), ([8], 5, 2.0), ([9, 5], 3, 1.0)]
@@ -38,6 +46,7 @@ def serialized(word_ids: list[int], label: int, weight: float) -> bytes:
     features["source"].bytes_list.value.append(b"diary")
     features[LABEL].int64_list.value.append(label)
     features[WEIGHT].float_list.value.append(weight)
+    features[DOMAIN].bytes_list.value.append(f"domain {label}".encode())
     return example.SerializeToString()
 
 
@@ -48,12 +57,12 @@ def write(path: Path, texts: list[tuple[list[int], int, float]]) -> str:
     return str(path)
 
 
-def of_lengths(lengths: list[int]) -> Dataset:
+def of_lengths(lengths: list[int], weights: list[float] | None = None) -> Dataset:
     return from_columns(
         np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
         {WORD_IDS: np.arange(sum(lengths)) + 1},
         np.zeros(len(lengths)),
-        np.ones(len(lengths)),
+        np.array(weights or [1.0] * len(lengths)),
     )
 
 
@@ -74,6 +83,7 @@ def test_what_transform_wrote_is_read(dataset: Dataset):
     assert dataset.lengths.tolist() == [3, 0, 1, 2]
     assert dataset.labels.tolist() == [1, 0, 5, 3]
     assert dataset.weights.tolist() == [1.0, 0.5, 2.0, 1.0]
+    assert dataset.domains.tolist() == [b"domain 1", b"domain 0", b"domain 5", b"domain 3"]
     for row, (word_ids, _, _) in enumerate(TEXTS):
         assert ids_of(dataset, WORD_IDS, row) == word_ids
         assert ids_of(dataset, STEM_IDS, row) == [each + 100 for each in word_ids]
@@ -169,3 +179,13 @@ def test_each_pass_is_shuffled_anew_and_a_seed_repeats_it():
     assert first != second
     assert passes(1) == [first, second]
     assert passes(2) != [first, second]
+
+
+def test_texts_of_small_weight_are_drawn_less_often_in_training():
+    dataset = of_lengths([3] * 4_000, weights=[0.0, 0.25, 1.0, 3.0] * 1_000)
+    assert dataset.drawn == 2_250
+    drawn = np.concatenate(list(dataset.batches(64, np.random.default_rng(0))))
+    assert len(set(drawn.tolist())) == len(drawn)
+    shares = np.bincount(drawn % 4, minlength=4) / 1_000
+    assert shares == pytest.approx([0.0, 0.25, 1.0, 1.0], abs=0.05)
+    assert len(np.concatenate(list(dataset.batches(64, None)))) == 4_000

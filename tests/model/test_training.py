@@ -12,6 +12,7 @@ from emotion_tfx.model.training import (
     Epoch,
     TrainedNetwork,
     WeightAverage,
+    domain_priors,
     planned_batch_size,
     planned_epochs,
     predict_logits,
@@ -148,6 +149,22 @@ def test_texts_without_weight_teach_nothing(examples: Dataset, validation: Datas
     wrong = [(label + 1) % len(LABELS) for label in labels]
     mixed = dataset_of(VOCABULARY, rows * 2, labels + wrong, [1.0] * 400 + [0.0] * 400)
     assert accuracy(train(mixed, validation, VOCABULARY, HYPERPARAMETERS), validation) > 0.95
+
+
+def test_what_a_domain_says_how_often_is_kept_apart_from_what_its_texts_say():
+    domains = ["main"] * 3 + ["films"] * 4
+    labels = [0, 0, 1, 5, 5, 5, 0]
+    priors = domain_priors(dataset_of(VOCABULARY, ["sad"] * 7, labels, domains=domains))
+    assert not priors[:3].any()
+    assert np.exp(priors[3:]) == pytest.approx(np.array([[0.25, 0, 0, 0, 0, 0.75]] * 4))
+
+
+def test_labels_that_another_domain_lacks_are_not_unlearned(validation: Dataset):
+    """Most texts are of a domain that has half of the labels only."""
+    rows, labels = texts(600, seed=0)
+    domains = ["other" if label < 3 and n % 4 else "main" for n, label in enumerate(labels)]
+    mixed = dataset_of(VOCABULARY, rows, labels, domains=domains)
+    assert accuracy(train(mixed, validation, VOCABULARY, HYPERPARAMETERS), validation) > 0.9
 
 
 def test_logits_stand_in_the_order_of_the_texts(trained: TrainedNetwork, validation: Dataset):

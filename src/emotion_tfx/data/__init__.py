@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emotion_tfx.data.find import Corpus, find_corpus, sample_corpus
+from emotion_tfx.data.find import Corpus, find_corpus, sample_corpus, written_texts
 from emotion_tfx.data.prepare import DataReport, Extra, FileReport, prepare, text_key
 from emotion_tfx.data.read import Row, check_classes, read_csv
 
@@ -18,4 +18,5 @@ __all__ = [
     "read_csv",
     "sample_corpus",
     "text_key",
+    "written_texts",
 ]

@@ -69,10 +69,25 @@ def sample_corpus() -> Corpus:
     Raises:
         UserError: The installation lacks it.
     """
-    for path in _sample_places():
+    for path in _bundled_places("sample"):
         if path.is_file():
             return Corpus("bundled sample", is_sample=True, files=(path,))
     raise UserError("the bundled sample is not installed", "Give a CSV of your own.")
+
+
+def written_texts() -> Path:
+    """The texts we wrote for training beside any corpus, in a checkout or the installed package.
+
+    Raises:
+        UserError: The installation lacks them.
+    """
+    for path in _bundled_places("written"):
+        if path.is_file():
+            return path
+    raise UserError(
+        "the written texts are not installed",
+        "Set EMOTION_WRITTEN_WEIGHT=0 to train without them.",
+    )
 
 
 def files_at(path: Path) -> tuple[Path, ...]:
@@ -93,18 +108,18 @@ def files_at(path: Path) -> tuple[Path, ...]:
     return files
 
 
-def _sample_places() -> tuple[Path, Path]:
+def _bundled_places(name: str) -> tuple[Path, Path]:
     package = Path(__file__).resolve().parents[1]
     return (
-        package.parents[1] / "data" / "sample" / "emotions.csv",
-        package / "_bundled" / "sample" / "emotions.csv",
+        package.parents[1] / "data" / name / "emotions.csv",
+        package / "_bundled" / name / "emotions.csv",
     )
 
 
 def _given(data: Path, say: Callable[[str], None]) -> Corpus:
     data = data.expanduser()
     files = files_at(data)
-    if len(files) == 1 and files[0].resolve() in _sample_places():
+    if len(files) == 1 and files[0].resolve() in _bundled_places("sample"):
         return sample_corpus()
     if not data.is_dir():
         return Corpus(data.stem, files=files)
@@ -135,7 +150,8 @@ def _say_left_out(corpus: Corpus, files: tuple[Path, ...], say: Callable[[str], 
     if left_out:
         say(
             f"Left out, since they belong to no split: {', '.join(left_out)}. "
-            "`--extra FILE` adds a file to the training split."
+            "`--more FILE` adds further texts of the same corpus to the training split, "
+            "`--extra FILE` texts of another kind."
         )
 
 

@@ -12,7 +12,9 @@ The rules, in the order in which they apply:
 4. In training a text stands once, under the label that most of its rows have. A text whose labels
    tie goes altogether.
 5. Extra sources add to training only, under the same rules, and only texts that no earlier source
-   has. Their rows are weighted so that over-sampled classes do not distort the corpus's balance.
+   has. Further rows of the corpus itself are weighted so that over-sampled classes do not distort
+   its balance. Those of another domain keep their own balance, and a column names the domain, for
+   training to allow for it.
 
 Every row that goes is counted, by its reason, in the :class:`DataReport`.
 """
@@ -35,7 +37,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from emotion_tfx.data.find import Corpus, files_at
-from emotion_tfx.data.read import Row, check_classes, read_counted
+from emotion_tfx.data.read import Row, check_classes, read_counted, read_csv
 from emotion_tfx.errors import UserError
 from emotion_tfx.labels import LABELS
 
@@ -45,8 +47,11 @@ SPLITS = ("train", "validation", "test")
 #: How many different texts a class needs to be divided.
 MIN_TEXTS = 10
 
-#: How far the balance of an extra source's classes is corrected, at most.
-BALANCE_RANGE = (0.2, 5.0)
+#: How far the balance of further rows' classes is corrected, at most.
+BALANCE_RANGE = (0.05, 5.0)
+
+#: The domain of the corpus's own texts; that of others is called after their source.
+MAIN_DOMAIN = "main"
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _ALPHANUMERIC = re.compile(r"[^\W_]+")
@@ -59,13 +64,15 @@ class Extra:
     Attributes:
         path: A CSV, or a folder with CSV files.
         weight: What its rows count against the corpus's own, on average.
+        same_domain: Whether these are further texts of the corpus itself, not of another kind.
     """
 
     path: Path
     weight: float = 1.0
+    same_domain: bool = False
 
     @classmethod
-    def parse(cls, value: str) -> Extra:
+    def parse(cls, value: str, *, same_domain: bool = False) -> Extra:
         """Reads ``FILE`` or ``FILE=WEIGHT``.
 
         Raises:
@@ -83,7 +90,7 @@ class Extra:
                 f"{value!r} is not a file with a weight",
                 "Write FILE or FILE=WEIGHT with a weight above 0, such as more.csv=0.7.",
             )
-        return cls(Path(name).expanduser(), weight)
+        return cls(Path(name).expanduser(), weight, same_domain)
 
 
 @dataclass(frozen=True)
@@ -118,7 +125,8 @@ class DataReport:
         empty: Dropped: no text.
         duplicates: Dropped: the same text and label stands in training already.
         conflicts: Dropped: the same text has another label in most of its rows, or in as many.
-        leaked: Dropped: the same text stands in validation or test (for validation: in test).
+        leaked: Dropped: the same text stands in validation or test (for validation: in test), or
+            among those never to be trained on.
         overlapping: Dropped: an extra source's text that an earlier source has.
         labels: Rows per split and label.
         sources: Rows per split and source.
@@ -147,7 +155,8 @@ class _Text(NamedTuple):
 
 class _Weighted(NamedTuple):
     row: Row
-    weight: float
+    weight: float = 1.0
+    domain: str = MAIN_DOMAIN
 
 
 @dataclass
@@ -190,18 +199,22 @@ class _Ledger:
         return kept
 
 
-def prepare(corpus: Corpus, out: Path, *, extras: Sequence[Extra] = ()) -> DataReport:
+def prepare(
+    corpus: Corpus, out: Path, *, extras: Sequence[Extra] = (), unseen: Sequence[Path] = ()
+) -> DataReport:
     """Reads a corpus and writes its splits by the rules above.
 
     ``out`` gets ``train/data.csv``, ``validation/data.csv``, ``test/data.csv`` with the columns
-    ``text``, ``label`` (0 to 5), ``source`` and ``weight`` (1.0 for the corpus's own rows), and
-    ``report.json``. It changes as a whole or not at all; data files that would be the same as
-    those already there are left untouched.
+    ``text``, ``label`` (0 to 5), ``source``, ``weight`` (1.0 for the corpus's own rows) and
+    ``domain``, and ``report.json``. It changes as a whole or not at all; data files that would be
+    the same as those already there are left untouched.
 
     Args:
         corpus: The files to read.
         out: The folder to write; new, or written by this function before.
         extras: Sources that add to the training split.
+        unseen: Files, or folders of them, whose texts must not be trained on, such as those of a
+            benchmark.
 
     Returns:
         The report that was written as ``report.json``.
@@ -215,18 +228,21 @@ def prepare(corpus: Corpus, out: Path, *, extras: Sequence[Extra] = ()) -> DataR
     ledger = _Ledger()
     splits = _read_splits(corpus, ledger)
     held_out = {text.key for name in ("validation", "test") for text in splits[name]}
+    held_out |= {
+        text_key(row.text) for path in unseen for file in files_at(path) for row in read_csv(file)
+    }
     train = ledger.without(splits["train"], held_out, "leaked")
     main = ledger.resolve(train)
     check_classes((text.row for text in main), path=_place_of(corpus))
     seen = {text.key for text in train}
-    written = {name: [_Weighted(text.row, 1.0) for text in splits[name]] for name in SPLITS}
-    written["train"] = [_Weighted(text.row, 1.0) for text in main]
+    written = {name: [_Weighted(text.row) for text in splits[name]] for name in SPLITS}
+    written["train"] = [_Weighted(text.row) for text in main]
     for extra in extras:
         texts = ledger.without(ledger.read(files_at(extra.path), "extra"), held_out, "leaked")
         for source in _by_source(texts):
             fresh = ledger.without(source, seen, "overlapping")
             seen.update(text.key for text in fresh)
-            written["train"] += _weighted(ledger.resolve(fresh), main, extra.weight)
+            written["train"] += _weighted(ledger.resolve(fresh), main, extra)
     report = _report(corpus, ledger, written)
     _publish(out, written, report)
     return report
@@ -338,12 +354,14 @@ def _by_source(texts: Iterable[_Text]) -> Iterable[list[_Text]]:
     return sources.values()
 
 
-def _weighted(texts: list[_Text], main: list[_Text], weight: float) -> list[_Weighted]:
-    """Weights a source so that its classes stand to one another as in the corpus."""
+def _weighted(texts: list[_Text], main: list[_Text], extra: Extra) -> list[_Weighted]:
+    """Weights a source; further rows so that their classes are balanced as the corpus's are."""
+    if not extra.same_domain:
+        return [_Weighted(text.row, extra.weight, text.row.source) for text in texts]
     shares, main_shares = _label_shares(texts), _label_shares(main)
     low, high = BALANCE_RANGE
     weights = {
-        label: round(weight * min(max(main_shares[label] / share, low), high), 6)
+        label: round(extra.weight * min(max(main_shares[label] / share, low), high), 6)
         for label, share in shares.items()
     }
     return [_Weighted(text.row, weights[text.row.label]) for text in texts]
@@ -427,8 +445,10 @@ def _write_csv(path: Path, rows: Iterable[_Weighted]) -> None:
     path.parent.mkdir(parents=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("text", "label", "source", "weight"))
-        writer.writerows((row.text, row.label, row.source, weight) for row, weight in rows)
+        writer.writerow(("text", "label", "source", "weight", "domain"))
+        writer.writerows(
+            (row.text, row.label, row.source, weight, domain) for row, weight, domain in rows
+        )
 
 
 def _same_data(new: Path, old: Path) -> bool:

@@ -12,7 +12,7 @@ import tensorflow_transform as tft
 from emotion_tfx.features import lexicon, text, vocabulary
 
 #: Raw columns.
-TEXT, LABEL, SOURCE, WEIGHT = "text", "label", "source", "weight"
+TEXT, LABEL, SOURCE, WEIGHT, DOMAIN = "text", "label", "source", "weight", "domain"
 #: Prepared features, one value a token (``SUBWORD_IDS``: ``len(text.SUBWORDS)`` values a token).
 TOKENS, WORD_IDS, STEM_IDS, SUBWORD_IDS = "tokens", "word_ids", "stem_ids", "subword_ids"
 
@@ -75,10 +75,8 @@ def preprocessing_fn(
         output_asset_default_values=[b"word\tstem\t2\n"],
     )
     features = _look_up(tokens, path, options)
-    passed_on = {
-        name: tf.reshape(inputs[name], [-1]) for name in (LABEL, SOURCE, WEIGHT) if name in inputs
-    }
-    return features | passed_on
+    passed_on = {name: inputs[name] for name in (LABEL, SOURCE, WEIGHT, DOMAIN) if name in inputs}
+    return features | {name: tf.reshape(values, [-1]) for name, values in passed_on.items()}
 
 
 def _table(path: tf.Tensor, key: int, value: int) -> tf.lookup.StaticHashTable:

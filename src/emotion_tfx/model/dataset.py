@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from emotion_tfx.data.prepare import MAIN_DOMAIN
 from emotion_tfx.features.preprocessing import (
+    DOMAIN,
     LABEL,
     STEM_IDS,
     SUBWORD_IDS,
@@ -34,6 +36,7 @@ class Dataset:
         distinct: For each feature int32 [distinct tokens] or [distinct tokens, values a token].
         labels: int32 [N].
         weights: float32 [N].
+        domains: bytes [N], the name of each text's domain.
     """
 
     offsets: np.ndarray
@@ -41,6 +44,7 @@ class Dataset:
     distinct: dict[str, np.ndarray]
     labels: np.ndarray
     weights: np.ndarray
+    domains: np.ndarray
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -49,6 +53,11 @@ class Dataset:
     def features(self) -> tuple[str, ...]:
         """Names of the features there are."""
         return tuple(self.distinct)
+
+    @property
+    def drawn(self) -> int:
+        """How many texts are drawn for a pass, on average."""
+        return max(1, round(float(np.minimum(self.weights, 1.0).sum())))
 
     @property
     def lengths(self) -> np.ndarray:
@@ -64,7 +73,7 @@ class Dataset:
             spec: The feature specification of the prepared examples.
         """
         names = [name for name in _PER_TOKEN if name in spec]
-        wanted = {name: spec[name] for name in (*names, LABEL, WEIGHT)}
+        wanted = {name: spec[name] for name in (*names, LABEL, WEIGHT, DOMAIN)}
         records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
         parsed = records.batch(_PARSED_AT_ONCE).map(
             lambda batch: tf.io.parse_example(batch, wanted), num_parallel_calls=2
@@ -96,9 +105,15 @@ class Dataset:
     def batches(self, size: int, generator: np.random.Generator | None) -> Iterator[np.ndarray]:
         """Row numbers of batches of about equally long texts.
 
+        In training, a text of a weight below 1 is drawn with that probability: a network that
+        reads a text in every pass learns it by heart however little it weighs.
+
+        Source: Byrd, Lipton, What is the Effect of Importance Weighting in Deep Learning?, ICML
+        2019.
+
         Args:
             size: Texts a batch.
-            generator: Shuffles the texts and the batches; without one the order is by length.
+            generator: Draws and shuffles the texts; without one, all come in order of length.
 
         Yields:
             int64 [at most size].
@@ -106,7 +121,8 @@ class Dataset:
         if generator is None:
             yield from _chunks(np.argsort(self.lengths, kind="stable"), size)
             return
-        for group in _chunks(generator.permutation(len(self)), size * _SORTED_TOGETHER):
+        drawn = np.flatnonzero(generator.random(len(self)) < self.weights)
+        for group in _chunks(generator.permutation(drawn), size * _SORTED_TOGETHER):
             ordered = group[np.argsort(self.lengths[group], kind="stable")]
             batches = list(_chunks(ordered, size))
             for index in generator.permutation(len(batches)):
@@ -114,7 +130,11 @@ class Dataset:
 
 
 def from_columns(
-    offsets: np.ndarray, columns: dict[str, np.ndarray], labels: np.ndarray, weights: np.ndarray
+    offsets: np.ndarray,
+    columns: dict[str, np.ndarray],
+    labels: np.ndarray,
+    weights: np.ndarray,
+    domains: np.ndarray | None = None,
 ) -> Dataset:
     """Finds the distinct tokens of texts.
 
@@ -123,7 +143,10 @@ def from_columns(
         columns: For each feature int [all tokens] or [all tokens, values a token].
         labels: int [N].
         weights: float [N].
+        domains: bytes [N]; all are of the corpus itself without it.
     """
+    if domains is None:
+        domains = np.full(len(labels), MAIN_DOMAIN.encode())
     table = np.column_stack(list(columns.values())).astype(np.int32)
     distinct, tokens = np.unique(table, axis=0, return_inverse=True)
     ends = np.cumsum([1 if ids.ndim == 1 else ids.shape[1] for ids in columns.values()])
@@ -137,6 +160,7 @@ def from_columns(
         },
         labels=labels.astype(np.int32),
         weights=weights.astype(np.float32),
+        domains=domains.astype(bytes),
     )
 
 
@@ -149,7 +173,8 @@ def _part(batch: dict[str, tf.Tensor], names: Sequence[str]) -> Dataset:
     rows = batch[WORD_IDS].indices[:, 0].numpy()
     counts = np.bincount(rows, minlength=len(batch[LABEL]))
     offsets = np.concatenate([[0], np.cumsum(counts)])
-    return from_columns(offsets, columns, batch[LABEL].numpy(), batch[WEIGHT].numpy())
+    row_wise = (batch[name].numpy() for name in (LABEL, WEIGHT, DOMAIN))
+    return from_columns(offsets, columns, *row_wise)
 
 
 def _join(parts: Sequence[Dataset]) -> Dataset:
@@ -174,6 +199,7 @@ def _join(parts: Sequence[Dataset]) -> Dataset:
         distinct=all_distinct.distinct,
         labels=np.concatenate([part.labels for part in parts]),
         weights=np.concatenate([part.weights for part in parts]),
+        domains=np.concatenate([part.domains for part in parts]),
     )
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from emotion_tfx.features import lexicon
 from emotion_tfx.features.preprocessing import (
+    DOMAIN,
     LABEL,
     SOURCE,
     SUBWORD_IDS,
@@ -26,6 +28,8 @@ from emotion_tfx.model.network import POSITIONS, EmotionNetwork
 
 #: Facts about the training, in the SavedModel's ``assets.extra``.
 FACTS = "training.json"
+#: Tokens that are marks or stand-ins: a text of these alone holds no word.
+_NO_WORD = "[,!?]|" + "|".join((lexicon.URL_TOKEN, lexicon.USER_TOKEN, lexicon.NUMBER_TOKEN))
 _WARM_UP_TEXTS = ("i feel so happy today", "Why would they DO that?! I can't stand it any more :(")
 _WARM_UP_SIZES = (1, 8, 64)
 
@@ -78,8 +82,11 @@ class ServedModel(tf.Module):
         probabilities = self._probabilities(self._inputs(prepared))
         confidence = tf.reduce_max(probabilities, axis=1)
         words = prepared[WORD_IDS]
+        telling = ~tf.strings.regex_full_match(prepared[TOKENS].values, _NO_WORD)
         known = tf.math.unsorted_segment_sum(
-            tf.cast(words.values > UNKNOWN_ID, tf.int32), words.indices[:, 0], tf.shape(text)[0]
+            tf.cast(telling & (words.values > UNKNOWN_ID), tf.int32),
+            words.indices[:, 0],
+            tf.shape(text)[0],
         )
         names = tf.constant(LABELS)
         return {
@@ -138,6 +145,7 @@ class ServedModel(tf.Module):
                 TEXT: text[:, tf.newaxis],
                 LABEL: tf.zeros([size, 1], tf.int64),
                 SOURCE: tf.fill([size, 1], ""),
+                DOMAIN: tf.fill([size, 1], ""),
                 WEIGHT: tf.ones([size, 1], tf.float32),
             }
         )

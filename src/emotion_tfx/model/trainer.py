@@ -15,7 +15,7 @@ from emotion_tfx.model.dataset import Dataset
 from emotion_tfx.model.export import export
 from emotion_tfx.model.hyperparameters import Hyperparameters
 from emotion_tfx.model.progress import progress_bar
-from emotion_tfx.model.training import planned_epochs, train
+from emotion_tfx.model.training import train
 
 
 def run_fn(fn_args: tfx.components.FnArgs) -> None:
@@ -41,7 +41,7 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
     facts = {
         **config["facts"],
         "hyperparameters": hyperparameters.to_dict(),
-        "epochs": planned_epochs(len(dataset), hyperparameters),
+        "epochs": len(trained.history),
         "calibration": asdict(calibration),
         "words": len(vocabulary.words),
         "stems": len(vocabulary.stems),

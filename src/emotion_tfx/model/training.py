@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from emotion_tfx.data.prepare import MAIN_DOMAIN
 from emotion_tfx.features.vocabulary import Vocabulary
 from emotion_tfx.labels import LABELS
 from emotion_tfx.model.dataset import Dataset
@@ -26,6 +27,8 @@ _AVERAGED_STEPS, _AVERAGED_SHARE = 300.0, 0.1
 _AVERAGED_EVERY = 10
 #: Fewer steps than this do not train a network, however many texts each of them reads.
 _MIN_STEPS = 300
+#: A label that a domain never has is ruled out; of others no more is believed than this share.
+_RULED_OUT, _LEAST_SHARE = -1e4, 0.01
 
 #: Called after each step with the texts seen so far and the texts to be seen in all.
 Progress = Callable[[int, int], None]
@@ -87,21 +90,22 @@ def train(
     network, averaged = (_build(dataset, vocabulary, hyperparameters) for _ in range(2))
     initialise_embeddings(network, vocabulary)
 
-    epochs = planned_epochs(len(dataset), hyperparameters)
-    total = epochs * len(dataset)
+    epochs = planned_epochs(dataset.drawn, hyperparameters)
+    total = epochs * dataset.drawn
     batch_size = planned_batch_size(total, hyperparameters)
-    trainer = _Trainer(network, hyperparameters, math.ceil(total / batch_size))
+    steps = math.ceil(total / batch_size)
+    trainer = _Trainer(network, hyperparameters, steps, domain_priors(dataset))
     history: list[dict[str, float]] = []
     best_score, best_weights, best_logits = -1.0, [], np.empty(0)
     seen = 0
     for epoch in range(1, epochs + 1):
-        started = time.perf_counter()
+        started, before = time.perf_counter(), seen
         for rows in dataset.batches(batch_size, generator):
             trainer.step(dataset, rows)
             seen += len(rows)
             if progress:
-                progress(seen, total)
-        speed = len(dataset) / (time.perf_counter() - started)
+                progress(min(seen, total), total)
+        speed = (seen - before) / (time.perf_counter() - started)
         weights = trainer.averaged_weights()
         averaged.set_weights(weights)
         logits = predict_logits(averaged, validation)
@@ -176,9 +180,14 @@ class _Trainer:
     """Optimisers, step function, averaged weights and the running figures of an epoch."""
 
     def __init__(
-        self, network: EmotionNetwork, hyperparameters: Hyperparameters, steps: int
+        self,
+        network: EmotionNetwork,
+        hyperparameters: Hyperparameters,
+        steps: int,
+        priors: np.ndarray,
     ) -> None:
         self._network = network
+        self._priors = priors
         warm_up = int(steps * _WARM_UP_SHARE)
         self._schedule = keras.optimizers.schedules.CosineDecay(
             initial_learning_rate=0.0,
@@ -197,9 +206,7 @@ class _Trainer:
             weight_decay=hyperparameters.weight_decay,
         )
         self._optimizer.build(self._others)
-        self._loss = keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=hyperparameters.label_smoothing
-        )
+        self._label_smoothing = hyperparameters.label_smoothing
         self._mean_loss = keras.metrics.Mean()
         self._accuracy = keras.metrics.SparseCategoricalAccuracy()
         self._step = tf.function(self._train_step, reduce_retracing=True)
@@ -209,16 +216,18 @@ class _Trainer:
         self._step(
             _tensors(dataset.inputs(rows)),
             tf.constant(dataset.labels[rows]),
-            tf.constant(dataset.weights[rows]),
+            tf.constant(np.maximum(dataset.weights[rows], 1.0)),
+            tf.constant(self._priors[rows]),
         )
         self._average.update()
 
     def _train_step(
-        self, inputs: dict[str, tf.Tensor], labels: tf.Tensor, weights: tf.Tensor
+        self, inputs: dict[str, tf.Tensor], labels: tf.Tensor, weights: tf.Tensor, priors: tf.Tensor
     ) -> None:
         with tf.GradientTape() as tape:
             logits = self._network(inputs, training=True)
-            loss = self._loss(tf.one_hot(labels, len(LABELS)), logits, sample_weight=weights)
+            losses = _losses(labels, logits, priors, self._label_smoothing)
+            loss = tf.reduce_mean(losses * weights)
         variables = self._tables + [variable.value for variable in self._others]
         gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, variables), _GRADIENT_NORM)
         step = tf.cast(self._optimizer.iterations.value, tf.float32)
@@ -235,12 +244,12 @@ class _Trainer:
         from sklearn.metrics import f1_score
 
         predicted = logits.argmax(axis=1)
-        losses = self._loss(tf.one_hot(validation.labels, len(LABELS)), logits)
+        losses = _losses(validation.labels, logits, tf.zeros_like(logits), self._label_smoothing)
         measured = Epoch(
             epoch=number,
             loss=float(self._mean_loss.result()),
             accuracy=float(self._accuracy.result()),
-            val_loss=float(losses),
+            val_loss=float(tf.reduce_mean(losses)),
             val_accuracy=float(np.mean(predicted == validation.labels)),
             val_macro_f1=float(f1_score(validation.labels, predicted, average="macro")),
             learning_rate=float(self._schedule(self._optimizer.iterations)),
@@ -249,6 +258,38 @@ class _Trainer:
         self._mean_loss.reset_state()
         self._accuracy.reset_state()
         return measured
+
+
+def domain_priors(dataset: Dataset) -> np.ndarray:
+    """What is added to the logits in training, so that a domain's balance is not learned from it.
+
+    A corpus of another domain has its own shares of the labels, and may lack some altogether. The
+    network is to learn what a text says, not how often its source says so: in training its logits
+    are shifted by the logarithm of the shares, in service they are not.
+
+    Source: Menon et al., Long-Tail Learning via Logit Adjustment, ICLR 2021.
+
+    Returns:
+        float32 [N, 6], 0 for the texts of the corpus itself.
+    """
+    priors = np.zeros((len(dataset), len(LABELS)), np.float32)
+    for domain in np.unique(dataset.domains):
+        if domain == MAIN_DOMAIN.encode():
+            continue
+        rows = dataset.domains == domain
+        shares = np.bincount(dataset.labels[rows], minlength=len(LABELS)) / rows.sum()
+        priors[rows] = np.where(shares > 0, np.log(np.maximum(shares, _LEAST_SHARE)), _RULED_OUT)
+    return priors
+
+
+def _losses(
+    labels: np.ndarray, logits: tf.Tensor, priors: tf.Tensor, label_smoothing: float
+) -> tf.Tensor:
+    """Cross-entropy of each text, float32 [N], its target smoothed over what is not ruled out."""
+    possible = tf.cast(priors > _RULED_OUT, tf.float32)
+    spread = possible / tf.reduce_sum(possible, axis=1, keepdims=True)
+    targets = (1 - label_smoothing) * tf.one_hot(labels, len(LABELS)) + label_smoothing * spread
+    return tf.nn.softmax_cross_entropy_with_logits(targets, logits + priors)
 
 
 def _tensors(inputs: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:

@@ -51,6 +51,7 @@ def run_pipeline(
     console: Console,
     *,
     extras: Sequence[Extra] = (),
+    unseen: Sequence[Path] = (),
     trials: int = 0,
 ) -> RunResult:
     """Prepares the corpus and runs every component whose inputs have changed.
@@ -60,6 +61,7 @@ def run_pipeline(
         settings: Where to and how strictly.
         console: Told about each component.
         extras: Further texts for training only.
+        unseen: Files whose texts must not be trained on.
         trials: Trainings to search hyperparameters with; 0 uses those stored.
 
     Raises:
@@ -68,7 +70,7 @@ def run_pipeline(
     paths = settings.paths(sample=corpus.is_sample)
     started = time.perf_counter()
     with _quiet(paths.log), _explained(paths):
-        report = prepare(corpus, paths.data, extras=extras)
+        report = prepare(corpus, paths.data, extras=extras, unseen=unseen)
         _tell(console, "PrepareData", started, f"{corpus.name}, {report.rows_written:,} rows")
         if paths.hyperparameters.is_file() and not trials:
             console.print(f"hyperparameters  {paths.hyperparameters}", soft_wrap=True)
