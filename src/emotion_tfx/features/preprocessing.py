@@ -74,26 +74,52 @@ def preprocessing_fn(
         output_shapes=[[]],
         output_asset_default_values=[b"word\tstem\t2\n"],
     )
-    features = _look_up(tokens, path, options)
+    features = look_up(tokens, Tables(path), options)
     passed_on = {name: inputs[name] for name in (LABEL, SOURCE, WEIGHT, DOMAIN) if name in inputs}
     return features | {name: tf.reshape(values, [-1]) for name, values in passed_on.items()}
 
 
-def _table(path: tf.Tensor, key: int, value: int) -> tf.lookup.StaticHashTable:
-    key_dtype = tf.int64 if key == tf.lookup.TextFileIndex.LINE_NUMBER else tf.string
-    rows = tf.lookup.TextFileInitializer(path, key_dtype, key, tf.int64, value)
-    return tf.lookup.StaticHashTable(rows, default_value=-1)
+class Tables(tf.Module):
+    """The vocabulary's tables.
+
+    Transform makes them inside its graph, where they are filled anew in each call; an exported
+    model makes them once, when it is loaded.
+
+    Args:
+        path: The asset file that :class:`vocabulary.BuildVocabulary` wrote.
+    """
+
+    def __init__(self, path: tf.Tensor | str) -> None:
+        super().__init__()
+        line = tf.lookup.TextFileIndex.LINE_NUMBER
+        lines = tf.lookup.TextFileInitializer(
+            path, tf.string, vocabulary.WORD_COLUMN, tf.int64, line
+        )
+        stems = tf.lookup.TextFileInitializer(
+            path, tf.int64, line, tf.int64, vocabulary.STEM_ID_COLUMN
+        )
+        #: Words to their lines, and lines to the ids of their stems; -1 for none.
+        self.lines = tf.lookup.StaticHashTable(lines, default_value=-1)
+        self.stem_ids = tf.lookup.StaticHashTable(stems, default_value=-1)
 
 
-def _look_up(
-    tokens: tf.SparseTensor, path: tf.Tensor, options: FeatureOptions
+def look_up(
+    tokens: tf.SparseTensor, tables: Tables, options: FeatureOptions
 ) -> dict[str, tf.SparseTensor]:
-    line_number = tf.lookup.TextFileIndex.LINE_NUMBER
-    table = _table(path, vocabulary.WORD_COLUMN, line_number)
+    """Tokens to prepared features; all that follows :func:`text.tokenize`.
+
+    Args:
+        tokens: string sparse [N, longest].
+        tables: The vocabulary.
+        options: Which steps run.
+
+    Returns:
+        The features by name, sparse [N, longest], for sub-words their kinds one after another.
+    """
     words = tokens.values
     if options.steps.elongation:
-        words = _resolve_elongation(words, table)
-    lines = table.lookup(words)
+        words = _resolve_elongation(words, tables.lines)
+    lines = tables.lines.lookup(words)
     rows = tokens.indices[:, 0]
     keep = tokens.indices[:, 1] < options.max_tokens
     if options.steps.stop_words:
@@ -107,7 +133,7 @@ def _look_up(
         WORD_IDS: tf.where(known, lines + vocabulary.FIRST_WORD_ID, vocabulary.UNKNOWN_ID),
     }
     if options.steps.stemming:
-        stem_ids = _table(path, line_number, vocabulary.STEM_ID_COLUMN).lookup(lines)
+        stem_ids = tables.stem_ids.lookup(lines)
         columns[STEM_IDS] = tf.where(known, stem_ids, vocabulary.UNKNOWN_ID)
     if options.steps.subwords:
         columns[SUBWORD_IDS] = text.subword_ids(words, SUBWORD_BUCKETS)

@@ -11,17 +11,16 @@ import tensorflow as tf
 
 from emotion_tfx.features import lexicon
 from emotion_tfx.features.preprocessing import (
-    DOMAIN,
-    LABEL,
-    SOURCE,
     SUBWORD_IDS,
     TEXT,
     TOKENS,
-    WEIGHT,
     WORD_IDS,
+    FeatureOptions,
+    Tables,
+    look_up,
 )
-from emotion_tfx.features.text import SUBWORDS
-from emotion_tfx.features.vocabulary import UNKNOWN_ID
+from emotion_tfx.features.text import SUBWORDS, tokenize
+from emotion_tfx.features.vocabulary import ASSET, UNKNOWN_ID
 from emotion_tfx.labels import LABELS
 from emotion_tfx.model.calibration import Calibration
 from emotion_tfx.model.network import POSITIONS, EmotionNetwork
@@ -35,19 +34,29 @@ _WARM_UP_SIZES = (1, 8, 64)
 
 
 class ServedModel(tf.Module):
-    """All that is exported: the Transform graph, the network, and its calibration.
+    """All that is exported: the text preparation, the network, and its calibration.
+
+    The preparation consists of the functions that Transform ran, over the vocabulary that it built,
+    and not of Transform's own graph: that one fills its tables in each call, which reads the
+    vocabulary's file every time and needs it to stay where it was.
 
     Args:
         transform_dir: The SavedModel that the Transform component wrote.
         network: The trained network.
         calibration: Fitted on validation.
+        options: The text preparation's choices, as Transform had them.
     """
 
     def __init__(
-        self, transform_dir: str, network: EmotionNetwork, calibration: Calibration
+        self,
+        transform_dir: str,
+        network: EmotionNetwork,
+        calibration: Calibration,
+        options: FeatureOptions,
     ) -> None:
         super().__init__()
-        self._transform = tf.saved_model.load(transform_dir)
+        self._tables = Tables(str(Path(transform_dir) / "assets" / ASSET))
+        self._options = options
         self._features = network.features
         self._calibration = calibration
         # Plain variables, and the network behind a function, so that no Keras object is tracked:
@@ -137,18 +146,9 @@ class ServedModel(tf.Module):
         return dense
 
     def _prepare(self, text: tf.Tensor) -> dict[str, tf.SparseTensor]:
-        """What the Transform graph makes of texts, sparse [N, longest], at least one column."""
+        """The prepared features of texts, sparse [N, longest], at least one column."""
         size = tf.shape(text)[0]
-        # The Transform graph takes whole rows of a corpus; only their text is used here.
-        prepared = self._transform.transform_fn(
-            {
-                TEXT: text[:, tf.newaxis],
-                LABEL: tf.zeros([size, 1], tf.int64),
-                SOURCE: tf.fill([size, 1], ""),
-                DOMAIN: tf.fill([size, 1], ""),
-                WEIGHT: tf.ones([size, 1], tf.float32),
-            }
-        )
+        prepared = look_up(tokenize(text, self._options.steps), self._tables, self._options)
         longest = tf.maximum(prepared[WORD_IDS].dense_shape[1], 1)
         return {
             name: tf.SparseTensor(
@@ -212,6 +212,7 @@ def export(
     network: EmotionNetwork,
     calibration: Calibration,
     facts: Mapping[str, Any],
+    options: FeatureOptions | None = None,
 ) -> None:
     """Writes the SavedModel with its warm-up requests and the facts of its training.
 
@@ -221,8 +222,9 @@ def export(
         network: The trained network.
         calibration: Fitted on validation.
         facts: JSON-able, kept in ``assets.extra/training.json``.
+        options: The text preparation's choices, as Transform had them; by default the defaults.
     """
-    module = ServedModel(transform_dir, network, calibration)
+    module = ServedModel(transform_dir, network, calibration, options or FeatureOptions())
     tf.saved_model.save(module, folder, signatures=module.signatures())
     extra = Path(folder) / "assets.extra"
     extra.mkdir(exist_ok=True)

@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow_transform as tft
 from tfx import v1 as tfx
 
+from emotion_tfx.features.preprocessing import FeatureOptions
 from emotion_tfx.features.vocabulary import ASSET, Vocabulary
 from emotion_tfx.model.calibration import calibrate
 from emotion_tfx.model.dataset import Dataset
@@ -23,7 +24,8 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
 
     Args:
         fn_args: The prepared examples, the Transform graph, the hyperparameters, and in
-            ``custom_config`` the ``seed`` and the ``facts`` to be kept with the model.
+            ``custom_config`` the ``seed``, the ``facts`` to be kept with the model, and the
+            ``features`` as Transform had them.
     """
     config: dict[str, Any] = fn_args.custom_config
     hyperparameters = Hyperparameters.from_dict(_values(fn_args.hyperparameters))
@@ -48,7 +50,8 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
         "parameters": trained.network.count_params(),
         "history": trained.history,
     }
-    export(fn_args.serving_model_dir, transform_dir, trained.network, calibration, facts)
+    options = FeatureOptions.from_dict(config["features"])
+    export(fn_args.serving_model_dir, transform_dir, trained.network, calibration, facts, options)
 
 
 def load(fn_args: tfx.components.FnArgs) -> tuple[Dataset, Dataset, Vocabulary, str]:

@@ -91,6 +91,7 @@ def create_pipeline(settings: PipelineSettings) -> tfx.dsl.Pipeline:
         custom_config={
             "seed": settings.seed,
             "facts": settings.facts,
+            "features": settings.features.to_dict(),
             "code": _fingerprint("features", "model"),
         },
     )
