@@ -109,7 +109,13 @@ def as_in_training(
     transform = tft.TFTransformOutput(str(run.transform_graph))
     # Beam keeps no order: the weight, which is only passed on, carries each text's number.
     rows = [
-        {"text": [text], "label": [0], "source": [b""], "weight": [float(number)]}
+        {
+            "text": [text],
+            "label": [0],
+            "source": [b""],
+            "weight": [float(number)],
+            "domain": [b"main"],
+        }
         for number, text in enumerate(texts)
     ]
     with beam.Pipeline() as pipeline, tft_beam.Context(temp_dir=str(folder / "temporary")):
@@ -147,6 +153,12 @@ def test_every_answer_is_a_share_of_one(fresh_answers: Mapping[str, np.ndarray])
 
 def test_every_op_is_one_of_tensorflows_own(fresh_answers: Mapping[str, np.ndarray]):
     assert list(fresh_answers["foreign"]) == []
+
+
+def test_the_vocabulary_is_not_read_again_in_each_call(signatures: Mapping[str, object]):
+    graph = signatures["classify_text"].graph.as_graph_def()
+    nodes = [*graph.node, *(node for each in graph.library.function for node in each.node_def)]
+    assert not [node.op for node in nodes if node.op.startswith("InitializeTable")]
 
 
 def test_texts_without_a_known_word_are_uncertain(

@@ -1,0 +1,44 @@
+"""The texts written for training beside any corpus."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from emotion_tfx.data import read_csv, text_key, written_texts
+from emotion_tfx.evaluation import read_cases
+from emotion_tfx.labels import LABELS
+
+from ..command import REPOSITORY
+
+ROWS = read_csv(written_texts())
+KEYS = Counter(text_key(row.text) for row in ROWS)
+#: Real corpora, where the checkout stands beside them.
+CORPORA = REPOSITORY.parent / "shared" / "data"
+
+
+def test_no_text_stands_there_twice():
+    assert max(KEYS.values()) == 1
+
+
+def test_labels_are_balanced():
+    counts = Counter(row.label for row in ROWS)
+    assert len(counts) == len(LABELS)
+    assert max(counts.values()) < 1.25 * min(counts.values())
+
+
+def test_none_is_a_behavioural_case():
+    cases = {text_key(text) for case in read_cases() for text in (case.text, case.changed) if text}
+    assert not cases & KEYS.keys()
+
+
+@pytest.mark.skipif(not CORPORA.is_dir(), reason="needs the real corpora beside the checkout")
+@pytest.mark.parametrize("name", ["carer/validation.csv", "carer/test.csv", "bench"])
+def test_none_is_of_a_corpus_to_be_measured_on(name: str):
+    path = CORPORA / name
+    files: list[Path] = sorted(path.glob("*.csv")) if path.is_dir() else [path]
+    assert files
+    for file in files:
+        assert not {text_key(row.text) for row in read_csv(file)} & KEYS.keys()
