@@ -78,7 +78,7 @@ class Settings(BaseSettings):
         0.01, ge=0, le=1, description="How far a model may fall below the last and be pushed."
     )
     written_weight: float = Field(
-        2.0,
+        3.0,
         ge=0,
         description="What each of our own written texts counts in training beside one of the "
         "corpus; 0 leaves them out.",
