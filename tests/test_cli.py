@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from emotion_tfx.model.locate import newest_version, shipped_base
 from .command import Ended, environment
 from .conftest import SampleRun
 
-COMMANDS = ("train", "tune", "run", "serve", "predict", "evaluate")
+COMMANDS = ("train", "tune", "run", "serve", "app", "feedback", "predict", "evaluate")
 GOOD = "text,label\n" + "".join(
     f"{name} text number {number},{name}\n" for name in LABELS for number in range(12)
 )
@@ -287,3 +288,16 @@ def test_standard_input_that_is_not_utf_8_is_told(
     ended = run_here("predict", "--model", sample_run.model)
     assert ended.code == 2
     assert "Line 2 of the input is not UTF-8" in ended.errors
+
+
+def test_the_web_app_tells_what_it_cannot_start_with(run_here: Callable[..., Ended]):
+    ended = run_here("app", "--server", "localhost:8501")
+    assert (ended.code, ended.output) == (2, "")
+    assert "http://127.0.0.1:8501" in ended.errors
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ended = run_here("app", "--port", taken.getsockname()[1])
+    assert ended.code == 2
+    assert "choose another with --port" in ended.errors
+    assert run_here("app", "--port", "70000").code == 2

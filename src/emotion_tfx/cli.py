@@ -26,6 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+feedback = typer.Typer(help="What people said about the answers in the web app.")
+app.add_typer(feedback, name="feedback", no_args_is_help=True)
+
 Data = Annotated[
     Path | None,
     typer.Option(
@@ -109,7 +112,7 @@ def run(
     unseen: Unseen = None,
     output: Output = None,
 ) -> None:
-    """Train, then serve what was pushed (or what was in service before)."""
+    """Train, then serve what was pushed (or what was in service before), with the web app."""
     settings = _settings(output)
     result = _train(settings, data, more, extra, unseen)
     if result.version is None:
@@ -118,8 +121,8 @@ def run(
             "Look at the report, or serve the shipped model with `emotion serve`.",
         )
     # A fresh process: the pipeline's gigabyte of libraries has no place in a server.
-    command = [sys.executable, "-m", "emotion_tfx.cli", "serve"]
-    os.execv(sys.executable, [*command, "--model-base", str(result.paths.serving_model)])
+    command = [sys.executable, "-m", "emotion_tfx.together"]
+    os.execv(sys.executable, [*command, str(result.paths.serving_model)])
 
 
 @app.command()
@@ -191,6 +194,52 @@ def serve(
 
     log_to_stderr()
     serve_model(settings, on_ready=announce)
+
+
+@app.command(name="app")
+def web_app(
+    server: Annotated[
+        str | None,
+        typer.Option(help="Address of the server to ask; http://127.0.0.1:8501 without it."),
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port of the web app.")] = 8502,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 opens it to the network.")
+    ] = "127.0.0.1",
+) -> None:
+    """Open the web app: one text, whole files, the model, and how it is doing.
+
+    It asks a running server (`emotion serve`), here or elsewhere, and loads no model
+    of its own. EMOTION_API_KEY is the key for a server that wants one,
+    EMOTION_PROMETHEUS the address of a Prometheus for the monitoring page, and
+    EMOTION_FEEDBACK a database for feedback other than a file in the output folder.
+    """
+    from emotion_tfx.app.launch import launch
+    from emotion_tfx.config import Settings
+
+    given = {} if server is None else {"server": server}
+    launch(Settings.load(**given), host, port)
+
+
+@feedback.command()
+def export(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the CSV.")] = Path(
+        "feedback.csv"
+    ),
+) -> None:
+    """Write the texts that people judged, and consented to give, as a CSV to train with.
+
+    The label is what they chose. Where several judged one text, the label chosen
+    most often counts; between equals, the latest. Train with it:
+    emotion train --data mine.csv --extra feedback.csv
+    """
+    from emotion_tfx.app.feedback import FeedbackStore
+    from emotion_tfx.config import Settings
+
+    exported = FeedbackStore(Settings.load().feedback_address).export(output)
+    typer.echo(f"{exported.texts} texts written to {output}")
+    if exported.withheld:
+        typer.echo(f"{exported.withheld} further judgements were given without their text")
 
 
 @app.command()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -88,6 +88,18 @@ class Settings(BaseSettings):
         ["--runner=DirectRunner", "--direct_running_mode=in_memory"],
         description="Options of the Beam engine.",
     )
+    server: str = Field(
+        "http://127.0.0.1:8501", description="Address of the server that the web app asks."
+    )
+    api_key: SecretStr | None = Field(None, description="What that server wants to be shown.")
+    prometheus: str | None = Field(
+        None, description="Address of a Prometheus that watches the server."
+    )
+    feedback: str | None = Field(
+        None,
+        description="Address of the database for feedback, as SQLAlchemy writes it; "
+        "feedback.sqlite in the output folder without it.",
+    )
 
     @classmethod
     def load(cls, **given: Any) -> Settings:  # noqa: ANN401
@@ -122,6 +134,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments win over the environment, and that over the file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def feedback_address(self) -> str:
+        """Where feedback is kept, as SQLAlchemy writes it."""
+        return self.feedback or f"sqlite:///{self.output.absolute() / 'feedback.sqlite'}"
 
     def paths(self, *, sample: bool) -> Paths:
         """Where a run keeps its things; runs on the bundled sample keep apart from all others."""
