@@ -1,6 +1,7 @@
-# make run     everything, from the data to a served model (DATA=path for your own data)
-# make test    lint, types and all tests
-# make setup   only install, into .venv
+# make run       everything, from the data to a served model (DATA=path for your own data)
+# make test      lint, types and all tests
+# make setup     only install, into .venv
+# make pictures  the picture in the README, from the web app's browser tests
 
 DATA ?=
 UV_VERSION := 0.13.9
@@ -9,7 +10,7 @@ INSTALLED := .venv/.installed
 EMOTION := .venv/bin/emotion
 PYTHON := .venv/bin/python
 
-.PHONY: run test setup clean
+.PHONY: run test setup pictures clean
 
 run: setup
 	$(EMOTION) run $(if $(DATA),--data $(DATA))
@@ -31,6 +32,11 @@ $(INSTALLED): pyproject.toml uv.lock .python-version | $(UV)
 .uv/bin/uv:
 	python3 -m venv .uv
 	.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+pictures: setup
+	tests/install-programs.sh
+	$(PYTHON) -m pytest -n0 tests/app/test_browser.py -k picture_of_the_readme
+	cp output/screenshots/app.png docs/images/app.png
 
 clean:
 	rm -rf .venv .uv output
