@@ -19,7 +19,9 @@ from emotion_tfx.features.vocabulary import (
 from .conftest import Transformed
 
 COUNTS = {"sad": 3, "happy": 5, "blue": 3, "happiness": 2, "rare": 1, "the": 9, "😢": 4}
-FIXED = [*lexicon.STOP_WORDS, *lexicon.EMOJI_WORDS]
+#: What the network must know whatever the corpus.
+NEEDED = [*lexicon.NEGATIONS, *lexicon.SCOPE_ENDS, *lexicon.EMOJI_WORDS]
+FIXED = [*lexicon.STOP_WORDS, *NEEDED]
 
 
 def vocabulary(
@@ -38,14 +40,14 @@ def stem(chosen: Vocabulary, word: str) -> str:
     return chosen.stems[chosen.stem_ids[chosen.words.index(word)] - FIRST_WORD_ID]
 
 
-def test_stop_words_come_first_then_emoji_then_words_by_frequency(tmp_path: Path):
+def test_stop_words_come_first_then_what_is_needed_then_words_by_frequency(tmp_path: Path):
     assert list(vocabulary(tmp_path).words) == [*FIXED, "happy", "blue", "sad", "happiness"]
 
 
 def test_without_the_step_stop_words_are_words_like_others(tmp_path: Path):
     words = vocabulary(tmp_path, stop_words=False).words
-    assert words[0] == next(iter(lexicon.EMOJI_WORDS))
-    assert words[len(lexicon.EMOJI_WORDS) :] == ("the", "happy", "blue", "sad", "happiness")
+    assert list(words[: len(NEEDED)]) == NEEDED
+    assert words[len(NEEDED) :] == ("the", "happy", "blue", "sad", "happiness")
 
 
 @pytest.mark.parametrize(
