@@ -17,7 +17,7 @@ from rich.table import Column, Table
 
 from emotion_tfx.data import Row, read_csv
 from emotion_tfx.errors import UserError
-from emotion_tfx.evaluation.metrics import Predictions, compute_metrics
+from emotion_tfx.evaluation.metrics import Predictions, compute_metrics, present_class_macro_f1
 from emotion_tfx.labels import LABELS
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ FIGURES = ("texts", "accuracy", "macro_f1", "calibration_error")
 
 def measure(classifier: EmotionClassifier, rows: list[Row]) -> dict[str, float]:
     """The figures on the texts of one corpus."""
-    from sklearn.metrics import f1_score
-
     labels = np.array([row.label for row in rows])
     present = np.bincount(labels, minlength=len(LABELS)) > 0
     answers = classifier.predict_arrays([row.text for row in rows])
@@ -43,8 +41,8 @@ def measure(classifier: EmotionClassifier, rows: list[Row]) -> dict[str, float]:
         sources=[row.source for row in rows],
     )
     metrics = compute_metrics(predictions)
-    f1 = f1_score(labels, predictions.predicted, labels=np.flatnonzero(present), average="macro")
-    figures = (len(rows), metrics.accuracy, float(f1), metrics.calibration.ece)
+    f1 = present_class_macro_f1(labels, possible)
+    figures = (len(rows), metrics.accuracy, f1, metrics.calibration.ece)
     return dict(zip(FIGURES, figures, strict=True))
 
 
