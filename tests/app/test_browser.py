@@ -110,6 +110,9 @@ def open_page(world: World) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"{app}/{path}".removesuffix("/one"))
         expect(page.locator("h1")).to_be_visible()
+        # What is sent while the page is still being drawn may be lost.
+        drawn = page.get_by_test_id("stApp")
+        expect(drawn).to_have_attribute("data-test-script-state", "notRunning")
         return page
 
     yield open_
