@@ -257,6 +257,9 @@ def _show_over_time(results: Results, date_column: int, say: Speech) -> None:
     charts.show(charts.areas(frame_, say), label)
 
 
+# A fragment, so that a filter redraws the table alone. A redrawn page has new download buttons,
+# and a click on one of the old, which stay in sight meanwhile, would be for nothing.
+@st.fragment
 def _show_table(job: Job, results: Results, say: Speech) -> None:
     st.header(say("many.table"), anchor=False)
     wanted = _ask_filter(say)
