@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import xlsxwriter
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Download, Page, expect
+from playwright.sync_api import Browser, Download, Locator, Page, expect
 from python_calamine import CalamineWorkbook
 
 from emotion_tfx.app.phrases import PHRASES
@@ -38,7 +38,7 @@ pytestmark = [
     pytest.mark.skipif(newest_version(shipped_base()) is None, reason="no model is shipped"),
 ]
 
-expect.set_options(timeout=10_000)
+expect.set_options(timeout=30_000)
 
 SURE = {
     "sadness": "i feel so lonely and miserable",
@@ -110,9 +110,7 @@ def open_page(world: World) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"{app}/{path}".removesuffix("/one"))
         expect(page.locator("h1")).to_be_visible()
-        # What is sent while the page is still being drawn may be lost.
-        drawn = page.get_by_test_id("stApp")
-        expect(drawn).to_have_attribute("data-test-script-state", "notRunning")
+        expect_rest(page)
         return page
 
     yield open_
@@ -122,9 +120,21 @@ def open_page(world: World) -> Iterator[Callable[..., Page]]:
     assert errors == []
 
 
+def expect_rest(page: Page) -> None:
+    """Nothing is being drawn: what is sent before may be lost."""
+    drawn = page.get_by_test_id("stApp")
+    expect(drawn).to_have_attribute("data-test-script-state", "notRunning")
+
+
+def click(target: Locator) -> None:
+    """Clicks as people do, once the page is at rest."""
+    expect_rest(target.page)
+    target.click()
+
+
 def ask(page: Page, text: str) -> None:
     page.get_by_label("Your text, in English").fill(text)
-    page.get_by_role("button", name="Show the emotion").click()
+    click(page.get_by_role("button", name="Show the emotion"))
 
 
 def answer_of(page: Page) -> str:
@@ -139,12 +149,12 @@ def drop(page: Page, name: str, content: bytes | str) -> None:
 
 
 def start(page: Page) -> None:
-    page.get_by_role("button", name="Find the emotions").click()
+    click(page.get_by_role("button", name="Find the emotions"))
 
 
 def downloaded(page: Page, button: str) -> tuple[str, bytes]:
     with page.expect_download() as waiting:
-        page.get_by_role("button", name=button).click()
+        click(page.get_by_role("button", name=button))
     got: Download = waiting.value
     return got.suggested_filename, Path(got.path()).read_bytes()
 
@@ -200,7 +210,7 @@ def test_examples_are_answered_at_a_click(open_page: Callable[..., Page]):
     page = open_page()
     for label in LABELS:
         text = PHRASES[f"example.{label}"].en
-        page.get_by_role("button", name=text).click()
+        click(page.get_by_role("button", name=text))
         expect(page.locator(".e-text")).to_have_text(text)
         expect(page.locator(".e-label")).to_have_text(label)
         expect(page.get_by_label("Your text, in English")).to_have_value(text)
@@ -237,10 +247,10 @@ def test_what_was_asked_stays_can_be_taken_and_cleared(open_page: Callable[..., 
     for text in texts:
         ask(page, text)
         expect(page.locator(".e-text")).to_have_text(text)
-    page.get_by_role("link", name="The model").click()
+    click(page.get_by_role("link", name="The model"))
     expect(page.locator("h1")).to_have_text("The model that answers")
-    page.get_by_role("link", name="One text").click()
-    page.get_by_text("Your texts so far (2)").click()
+    click(page.get_by_role("link", name="One text"))
+    click(page.get_by_text("Your texts so far (2)"))
     expect(page.locator(".e-table tbody tr")).to_have_count(2)
     assert_accessible(page)
     name, content = downloaded(page, "Download as CSV")
@@ -248,7 +258,7 @@ def test_what_was_asked_stays_can_be_taken_and_cleared(open_page: Callable[..., 
     rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
     assert [row["text"] for row in rows] == ["i feel happy", "'=1+1 i feel so angry"]
     assert [row["label"] for row in rows] == ["joy", "anger"]
-    page.get_by_role("button", name="Clear").click()
+    click(page.get_by_role("button", name="Clear"))
     expect(page.get_by_text("Your texts so far")).to_have_count(0)
     expect(page.locator(".e-answer")).to_have_count(0)
 
@@ -279,12 +289,12 @@ def test_feedback_is_kept_with_the_text_only_by_consent_and_trains_the_next_mode
     text = "i feel happy about my new lamp"
     ask(page, text)
     pills = page.get_by_test_id("stButtonGroup").filter(has_text="surprise")
-    pills.get_by_text("joy").click()
+    click(pills.get_by_text("joy"))
     expect(page.get_by_text("Thank you. You agree. The text is not kept.")).to_be_visible()
     assert judgements(world) == [("joy", "joy", None)]
-    pills.get_by_text("surprise").click()
+    click(pills.get_by_text("surprise"))
     expect(page.get_by_text("Corrected to surprise. The text is not kept.")).to_be_visible()
-    page.get_by_text("Keep my text with it").click()
+    click(page.get_by_text("Keep my text with it"))
     expect(page.get_by_text("Corrected to surprise. The text is kept too.")).to_be_visible()
     assert judgements(world) == [("joy", "surprise", text)]
     take_picture(page, "one-feedback")
@@ -296,7 +306,7 @@ def test_feedback_is_kept_with_the_text_only_by_consent_and_trains_the_next_mode
     (row,) = read_csv(world.output / "f.csv")
     assert (row.text, LABELS[row.label]) == (text, "surprise")
 
-    pills.get_by_text("surprise").click()
+    click(pills.get_by_text("surprise"))
     expect(page.get_by_text("Without this, only the emotions are kept")).to_be_visible()
     assert judgements(world) == []
 
@@ -342,7 +352,7 @@ def test_a_file_is_answered_looked_at_and_taken(open_page: Callable[..., Page]):
 
     shown = page.get_by_text(re.compile("A click on a column's head"))
     expect(shown).to_have_text(re.compile("^600 of 600"))
-    page.get_by_test_id("stButtonGroup").filter(has_text="love").get_by_text("love").click()
+    click(page.get_by_test_id("stButtonGroup").filter(has_text="love").get_by_text("love"))
     expect(shown).to_have_text(re.compile("^100 of 100"))
     box = page.get_by_label("Only texts with")
     box.fill("SISTER 2")
@@ -361,7 +371,7 @@ def test_a_file_is_answered_looked_at_and_taken(open_page: Callable[..., Page]):
     assert len(found) == 601
     assert found[600][1] == "=cmd|calc so happy"
 
-    page.get_by_role("button", name="Start over").click()
+    click(page.get_by_role("button", name="Start over"))
     expect(page.locator("input[type=file]")).to_be_attached()
 
 
@@ -382,9 +392,9 @@ def test_each_kind_of_file_and_pasted_lines_are_read(open_page: Callable[..., Pa
         expect(page.get_by_text(re.compile("^2 texts answered in"))).to_be_visible()
         shares = page.locator(".e-bars .e-value").all_inner_texts()
         assert (shares[1], shares[3]) == ("1 · 50%", "1 · 50%")
-        page.get_by_role("button", name="Start over").click()
+        click(page.get_by_role("button", name="Start over"))
         expect(page.locator("input[type=file]")).to_be_attached()
-    page.get_by_text("Pasted lines").click()
+    click(page.get_by_text("Pasted lines"))
     page.get_by_label("Your texts, one a line").fill("\n".join(SURE.values()))
     start(page)
     expect(page.get_by_text(re.compile("^6 texts answered in"))).to_be_visible()
@@ -433,7 +443,7 @@ def test_a_text_is_only_ever_text(open_page: Callable[..., Page]):
     page = open_page()
     ask(page, ATTACK)
     expect(page.locator(".e-text")).to_have_text(ATTACK)
-    page.get_by_text("Your texts so far").click()
+    click(page.get_by_text("Your texts so far"))
     expect(page.locator(".e-wrap")).to_have_text(ATTACK)
     assert page.evaluate("window.hacked") is None
 
@@ -447,7 +457,7 @@ def test_a_file_and_its_name_are_only_ever_text(open_page: Callable[..., Page]):
     start(page)
     expect(page.get_by_text(re.compile("^30,000 texts answered in"))).to_be_visible()
     page.wait_for_timeout(300)
-    page.get_by_role("button", name="Start over").click()
+    click(page.get_by_role("button", name="Start over"))
     drop(page, f"{name}.exe.csv", b"")
     expect(page.get_by_role("alert")).to_be_visible()
     assert page.evaluate("window.hacked") is None
@@ -469,7 +479,7 @@ def test_the_model_page_tells_what_the_models_own_files_tell(open_page: Callable
     assert [int(cell.replace(",", "")) for cell in cells] == [
         count for row in metrics["confusion"] for count in row
     ]
-    page.get_by_text("Its card").last.click()
+    click(page.get_by_text("Its card").last)
     expect(page.get_by_role("heading", name="Out of scope")).to_be_visible()
     expect(page.get_by_text("pipeline_tag")).to_have_count(0)
     expect_drawn(page)
@@ -552,7 +562,7 @@ def test_the_monitoring_page_draws_what_prometheus_has_seen(
             for label in LABELS:
                 ask(page, SURE[label])
                 expect(page.locator(".e-label")).to_have_text(label)
-            page.get_by_role("link", name="Monitoring").click()
+            click(page.get_by_role("link", name="Monitoring"))
             expect(page.get_by_text(f"charts from {address}")).to_be_visible()
             # A line begins with the second point, and points lie five seconds apart.
             for title in ("Latency in milliseconds", "Texts a second, by emotion"):
@@ -601,16 +611,16 @@ def test_every_page_speaks_indonesian(open_page: Callable[..., Page]):
     page, say = open_page(language="id"), Speech("id")
     expect(page.locator("html")).to_have_attribute("lang", "id")
     page.get_by_role("textbox").fill("i feel so happy today")
-    page.get_by_role("button", name=say("one.ask")).click()
+    click(page.get_by_role("button", name=say("one.ask")))
     expect(page.locator(".e-label")).to_have_text("kegembiraan")
     assert_indonesian(page, "one")
-    page.get_by_role("link", name=say("frame.many")).click()
+    click(page.get_by_role("link", name=say("frame.many")))
     drop(page, "a.csv", many_rows(60))
-    page.get_by_role("button", name=say("many.start")).click()
+    click(page.get_by_role("button", name=say("many.start")))
     expect(page.get_by_role("button", name=say("many.download_csv"))).to_be_visible()
     assert_indonesian(page, "many")
     for path in ("model", "monitoring"):
-        page.get_by_role("link", name=say(f"frame.{path}")).click()
+        click(page.get_by_role("link", name=say(f"frame.{path}")))
         expect(page.locator("h1")).to_have_text(say(f"{path}.title"))
         expect(page.locator(".e-tiles")).to_be_visible()
         assert_indonesian(page, path)
@@ -626,11 +636,11 @@ def assert_indonesian(page: Page, path: str) -> None:
 
 def test_the_language_changes_at_a_click_and_stays(open_page: Callable[..., Page]):
     page = open_page()
-    page.get_by_text("Bahasa Indonesia").click()
+    click(page.get_by_text("Bahasa Indonesia"))
     expect(page.locator("h1")).to_have_text("Terasa seperti apa?")
-    page.get_by_role("link", name="Modelnya").click()
+    click(page.get_by_role("link", name="Modelnya"))
     expect(page.locator("h1")).to_have_text("Model yang menjawab")
-    page.get_by_text("English", exact=True).click()
+    click(page.get_by_text("English", exact=True))
     expect(page.locator("h1")).to_have_text("The model that answers")
 
 
@@ -639,13 +649,13 @@ def test_every_page_fits_a_phone_and_is_readable_in_the_dark(open_page: Callable
     ask(page, "I can't believe it, but I am so scared of tomorrow and I feel terrible")
     expect(page.locator(".e-label")).to_be_visible()
     assert_fits(page, "one")
-    page.get_by_role("link", name="Many texts").click()
+    click(page.get_by_role("link", name="Many texts"))
     drop(page, "a.csv", many_rows(600))
     start(page)
     expect(page.get_by_role("button", name="Download CSV")).to_be_visible()
     assert_fits(page, "many")
     for path, link in (("model", "The model"), ("monitoring", "Monitoring")):
-        page.get_by_role("link", name=link).click()
+        click(page.get_by_role("link", name=link))
         expect(page.locator("h1")).to_have_text(PHRASES[f"{path}.title"].en)
         expect(page.locator(".e-tiles")).to_be_visible()
         assert_fits(page, path)
