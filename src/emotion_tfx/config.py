@@ -92,6 +92,11 @@ class Settings(BaseSettings):
         "http://127.0.0.1:8501", description="Address of the server that the web app asks."
     )
     api_key: SecretStr | None = Field(None, description="What that server wants to be shown.")
+    google_identity: bool = Field(
+        False,
+        description="Whether the web app shows that server a token of the Google service account "
+        "it runs as, which a private service on Cloud Run wants to see.",
+    )
     prometheus: str | None = Field(
         None, description="Address of a Prometheus that watches the server."
     )

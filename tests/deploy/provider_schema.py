@@ -225,11 +225,12 @@ _OPTIONAL = ({"computed": False, "optional": True, "required": False}, "")
 
 
 def _flags(reader: str) -> Iterator[tuple[str, dict[str, bool], str]]:
-    """Each name that a class reads, whether it is computed and so on, and the code that reads it."""
+    """Each name that a class reads, its flags, and the code that reads it."""
     parts = re.split(
         r"// (\w+) - computed: (true|false), optional: (true|false), required: (true|false)", reader
     )
-    for name, computed, optional, required, code in zip(*(parts[i::5] for i in range(1, 6))):
+    columns = (parts[start::5] for start in range(1, 6))
+    for name, computed, optional, required, code in zip(*columns, strict=True):
         yield (
             name,
             {

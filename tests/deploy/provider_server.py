@@ -1,8 +1,8 @@
 """A provider that knows a schema and checks configurations by it, for the real ``terraform``.
 
-It speaks Terraform's plugin protocol, version 5 (``tfplugin5.proto`` in Terraform's sources), as far
-as ``validate`` and ``test`` with mocked providers need it: it tells the schema, and says which values
-are none of those that an argument takes. It makes nothing.
+It speaks version 5 of Terraform's plugin protocol (``tfplugin5.proto`` in Terraform's sources) as
+far as ``validate`` and ``test`` with mocked providers need it: it tells the schema, and says which
+values are none of those that an argument takes. It makes nothing.
 """
 
 from __future__ import annotations

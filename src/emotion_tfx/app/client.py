@@ -115,13 +115,17 @@ class EmotionServer:
     Args:
         address: With its scheme, as in ``http://127.0.0.1:8501``.
         api_key: What it wants to be shown, if anything.
+        identity: Adds to each request who asks, if it wants to know.
     """
 
-    def __init__(self, address: str, api_key: str | None = None) -> None:
+    def __init__(
+        self, address: str, api_key: str | None = None, identity: httpx.Auth | None = None
+    ) -> None:
         self.address = address.rstrip("/")
         self._http = httpx.Client(
             base_url=self.address,
             headers={"X-API-Key": api_key} if api_key else {},
+            auth=identity,
             timeout=httpx.Timeout(60.0, connect=3.0),
             # A proxy of the environment is for the outside, which this app never asks.
             trust_env=False,

@@ -11,6 +11,7 @@ import streamlit as st
 from emotion_tfx.app import parts
 from emotion_tfx.app.client import EmotionServer, ServerError
 from emotion_tfx.app.feedback import FeedbackStore
+from emotion_tfx.app.identity import GoogleIdentity
 from emotion_tfx.app.speech import LANGUAGES, Language, Speech
 from emotion_tfx.config import Settings
 
@@ -30,7 +31,8 @@ def settings() -> Settings:
 def server() -> EmotionServer:
     """The server that is asked."""
     key = settings().api_key
-    return EmotionServer(settings().server, key.get_secret_value() if key else None)
+    identity = GoogleIdentity(settings().server) if settings().google_identity else None
+    return EmotionServer(settings().server, key.get_secret_value() if key else None, identity)
 
 
 @st.cache_resource
