@@ -148,6 +148,14 @@ def serve(
     workers: Annotated[
         int, typer.Option(min=1, help="Processes; each loads the model and uses a core or two.")
     ] = 1,
+    poll_seconds: Annotated[
+        float,
+        typer.Option(
+            min=0.1,
+            help="Time between two looks for a new version; longer where each look costs, as in "
+            "a bucket.",
+        ),
+    ] = 1.0,
     api_key_file: Annotated[
         Path | None,
         typer.Option(
@@ -176,6 +184,7 @@ def serve(
         grpc_port=grpc_port or None,
         api_key=read_api_key(api_key_file),
         workers=workers,
+        poll_seconds=poll_seconds,
     )
     address = f"http://{host}:{rest_port}"
     key = ' -H "Authorization: Bearer $EMOTION_API_KEY"' if settings.api_key else ""
