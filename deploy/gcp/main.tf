@@ -13,6 +13,7 @@ locals {
       "artifactregistry.googleapis.com",
       "compute.googleapis.com",
       "iam.googleapis.com",
+      "logging.googleapis.com",
       "monitoring.googleapis.com",
       "run.googleapis.com",
       "secretmanager.googleapis.com",

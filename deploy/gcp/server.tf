@@ -96,7 +96,7 @@ resource "google_cloud_run_v2_service" "server" {
         depends_on = ["server"]
 
         resources {
-          limits   = { cpu = "0.5", memory = "256Mi" }
+          limits   = { cpu = "0.25", memory = "256Mi" }
           cpu_idle = false
         }
 
@@ -168,4 +168,17 @@ resource "google_secret_manager_secret_iam_member" "server_reads_api_key" {
   secret_id = google_secret_manager_secret.api_key[0].id
   role      = "roles/secretmanager.secretAccessor"
   member    = google_service_account.server.member
+}
+
+# At a thousand requests a second their log would cost more than the service. Errors are kept.
+resource "google_logging_project_exclusion" "answered_requests" {
+  count = var.log_answered_requests ? 0 : 1
+
+  name        = "${var.name}-answered-requests"
+  description = "Requests to the server that were answered well"
+  filter      = <<-EOT
+    resource.type="cloud_run_revision"
+    resource.labels.service_name="${google_cloud_run_v2_service.server.name}"
+    (httpRequest.status<400 OR jsonPayload.status<400)
+  EOT
 }

@@ -152,6 +152,12 @@ variable "managed_prometheus" {
   default     = true
 }
 
+variable "log_answered_requests" {
+  description = "Whether requests that the server answered well are logged, twice: by Cloud Run and by the server. Logs cost by size."
+  type        = bool
+  default     = false
+}
+
 variable "alert_email" {
   description = "Where alerts go; without it there are none."
   type        = string

@@ -60,11 +60,20 @@ def pods(overlay: str) -> dict[str, Manifest]:
     }
 
 
+def loader() -> Manifest:
+    return yaml.safe_load((KUBERNETES / "loader.yaml").read_text())
+
+
 def every_pod() -> list[tuple[str, Manifest]]:
-    made = [
-        (f"{overlay}: {name}", pod) for overlay in OVERLAYS for name, pod in pods(overlay).items()
+    return [
+        *(
+            (f"{overlay}: {name}", pod)
+            for overlay in OVERLAYS
+            for name, pod in pods(overlay).items()
+        ),
+        ("kserve", {"spec": pod_part(inference_service()["spec"]["predictor"])}),
+        ("loader", loader()),
     ]
-    return [*made, ("kserve", {"spec": pod_part(inference_service()["spec"]["predictor"])})]
 
 
 every_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
@@ -77,6 +86,10 @@ class TestSchemas:
         for manifest in built(overlay):
             if manifest["apiVersion"] not in RUN_BY_OTHERS:
                 kubernetes_validate.validate(manifest, version, strict=True)
+
+    @pytest.mark.parametrize("version", VERSIONS)
+    def test_kubernetes_knows_every_field_of_the_loader(self, version: str):
+        kubernetes_validate.validate(loader(), version, strict=True)
 
     def test_the_prometheus_operator_knows_every_field(self):
         manifests = [each for each in built("full") if each["apiVersion"] in RUN_BY_OTHERS]

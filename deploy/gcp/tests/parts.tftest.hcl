@@ -159,3 +159,20 @@ run "bad_values_are_refused_before_anything_is_made" {
     var.app_access, var.alert_email, var.budget, var.training,
   ]
 }
+
+run "only_errors_are_logged" {
+  assert {
+    condition     = strcontains(google_logging_project_exclusion.answered_requests[0].filter, "httpRequest.status<400 OR jsonPayload.status<400")
+    error_message = "Other requests are left out."
+  }
+}
+
+run "every_request_is_logged_if_asked_for" {
+  variables {
+    log_answered_requests = true
+  }
+  assert {
+    condition     = length(google_logging_project_exclusion.answered_requests) == 0
+    error_message = "Some are left out."
+  }
+}
