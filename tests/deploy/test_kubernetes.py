@@ -4,6 +4,7 @@ and held against the server, the web app and each other."""
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import os
 import re
@@ -414,3 +415,35 @@ class TestScaling:
             ["promtool", "test", "rules", "test.yml"], cwd=tmp_path, capture_output=True, text=True
         )
         assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+class TestAlerts:
+    def test_they_are_those_of_emotion_monitor(self):
+        monitoring = KUBERNETES / "monitoring"
+        if not importlib.util.find_spec("emotion_tfx.monitoring"):
+            pytest.skip("there is no emotion_tfx.monitoring")
+        made = subprocess.run(
+            [sys.executable, monitoring / "rules.py"], capture_output=True, text=True, check=True
+        )
+        assert made.stdout == (monitoring / "rules.yaml").read_text(encoding="utf-8"), (
+            "run deploy/kubernetes/monitoring/rules.py again"
+        )
+
+    def test_prometheus_understands_them(self, tmp_path: Path):
+        if not shutil.which("promtool"):
+            pytest.skip("promtool, of Debian's package prometheus, is not installed")
+        (rules,) = of_kind("full", "PrometheusRule").values()
+        file = tmp_path / "rules.yml"
+        file.write_text(yaml.safe_dump(rules["spec"]))
+        checked = subprocess.run(
+            ["promtool", "check", "rules", str(file)], capture_output=True, text=True
+        )
+        assert checked.returncode == 0, checked.stderr
+
+    def test_metrics_come_under_the_job_that_alerts_ask_for(self):
+        (monitor,) = of_kind("full", "PodMonitor").values()
+        labels = pods("full")["emotion-server"]["metadata"]["labels"]
+        job = labels[monitor["spec"]["jobLabel"]]
+        (rules,) = of_kind("full", "PrometheusRule").values()
+        asked = set(re.findall(r'job="(\w+)"', json.dumps(rules).replace('\\"', '"')))
+        assert asked == {job}

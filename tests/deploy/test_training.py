@@ -38,6 +38,7 @@ class Job:
     """The job and its volume; each run begins with nothing but the volume."""
 
     folder: Path
+    by_path: bool
 
     @property
     def volume(self) -> Path:
@@ -51,8 +52,10 @@ class Job:
     def run(self, **settings: str) -> int:
         output = self.folder / "output"
         shutil.rmtree(output, ignore_errors=True)
+        # As Kubernetes starts it, and as Cloud Run does.
+        command = ["sh", SCRIPT] if self.by_path else ["sh", "-euc", SCRIPT.read_text(), "name"]
         return subprocess.run(
-            ["sh", SCRIPT, "data.csv", self.volume, "--unseen", "test.csv"],
+            [*command, "data.csv", self.volume, "--unseen", "test.csv"],
             env={
                 "PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
                 "EMOTION_OUTPUT": str(output),
@@ -63,14 +66,14 @@ class Job:
         ).returncode
 
 
-@pytest.fixture
-def job(tmp_path: Path) -> Job:
+@pytest.fixture(params=[True, False], ids=["by path", "by text"])
+def job(request: pytest.FixtureRequest, tmp_path: Path) -> Job:
     (tmp_path / "bin").mkdir()
     (tmp_path / "volume").mkdir()
     command = tmp_path / "bin" / "emotion"
     command.write_text(EMOTION)
     command.chmod(0o755)
-    return Job(tmp_path)
+    return Job(tmp_path, request.param)
 
 
 def test_a_good_model_is_pushed_whole(job: Job):
