@@ -47,7 +47,7 @@ resource "google_cloud_run_v2_service" "server" {
         startup_cpu_boost = true
       }
 
-      # Ready only once a model serves; a start takes 5 to 15 s, most of it imports.
+      # Ready only once a model serves: 5 s on two idle cores, most of it imports.
       startup_probe {
         period_seconds    = 2
         timeout_seconds   = 2

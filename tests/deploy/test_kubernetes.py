@@ -21,7 +21,7 @@ import yaml
 
 from emotion_tfx.serving.settings import Limits, ServerSettings
 
-from ..command import REPOSITORY
+from ..command import REPOSITORY, emotion
 from . import SCHEMAS
 
 KUBERNETES = REPOSITORY / "deploy" / "kubernetes"
@@ -310,7 +310,7 @@ class TestServer:
             for port in pods(overlay)["emotion-server"]["spec"]["containers"][0]["ports"]
         }
         assert ports["http"] == ServerSettings.rest_port
-        help_text = emotion("serve", "--help")
+        help_text = emotion("serve", "--help").output
         assert re.search(rf"--grpc-port .*\[default: {ports['grpc']}\]", help_text)
 
     @every_overlay
@@ -325,20 +325,9 @@ class TestServer:
                 if "command" in container:  # The script of the training has tests of its own.
                     continue
                 command, *options = container["args"]
-                known = emotion(command, "--help")
+                known = emotion(command, "--help").output
                 for option in options:
                     assert not option.startswith("--") or option in known
-
-
-def emotion(*arguments: str) -> str:
-    ended = subprocess.run(
-        [sys.executable, "-m", "emotion_tfx.cli", *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"COLUMNS": "200", "PATH": "/usr/bin:/bin"},
-    )
-    return ended.stdout
 
 
 class TestScaling:

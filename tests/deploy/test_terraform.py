@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from ..command import REPOSITORY
+from ..command import REPOSITORY, emotion
 from . import SCHEMAS
 from .provider_schema import read_schema
 from .provider_server import provider
@@ -138,6 +138,18 @@ def test_access_and_parts_are_as_promised(terraform: Terraform):
 def test_mistakes_are_found(terraform: Terraform, file: str, old: str, new: str, told: str):
     terraform.change(file, old, new)
     assert any(told in each and file in each for each in terraform.validate())
+
+
+def test_options_are_ones_that_emotion_knows():
+    for file, command in (("server.tf", "serve"), ("app.tf", "app")):
+        text = (GCP / file).read_text(encoding="utf-8")
+        options = set(re.findall(r'"(--[a-z-]+)"', text))
+        assert f'"{command}"' in text
+        assert options
+        told = emotion(command, "--help")
+        assert told.code == 0
+        for option in options:
+            assert option in told.output
 
 
 def test_the_example_is_enough(terraform: Terraform):
