@@ -179,12 +179,12 @@ def serve(
         model_base=base,
         model_name=model_name,
         model_config=model_config,
+        poll_seconds=poll_seconds,
         host=host,
         rest_port=rest_port,
         grpc_port=grpc_port or None,
         api_key=read_api_key(api_key_file),
         workers=workers,
-        poll_seconds=poll_seconds,
     )
     address = f"http://{host}:{rest_port}"
     key = ' -H "Authorization: Bearer $EMOTION_API_KEY"' if settings.api_key else ""
