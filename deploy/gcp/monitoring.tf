@@ -22,10 +22,10 @@ locals {
       "answers with errors" = {
         query = <<-EOT
           sum(rate(${local.requests},response_code_class="5xx"}[5m]))
-            / sum(rate(${local.requests}}[5m])) > 0.01
+            / sum(rate(${local.requests}}[5m])) > 0.05
         EOT
-        for   = "600s"
-        what  = "More than one request in a hundred was answered with an error of the server's (5xx) for 10 minutes. Look at its log; 503 with Retry-After means that it was overloaded: raise server.max_instances."
+        for   = "300s"
+        what  = "More than one request in twenty was answered with an error of the server's (5xx) for 5 minutes. Look at its log; 503 with Retry-After means that it was overloaded: raise server.max_instances."
       }
       "answers slowly" = {
         query = <<-EOT

@@ -195,7 +195,7 @@ variable "training" {
     schedule  = optional(string)
     time_zone = optional(string, "Etc/UTC")
     cpus      = optional(number, 4)
-    memory    = optional(string, "16Gi")
+    memory    = optional(string, "8Gi")
   })
   default = null
 

@@ -300,6 +300,11 @@ class TestParts:
             assert mounts["models"]["readOnly"] is True
 
 
+@cache
+def help_of(command: str) -> str:
+    return emotion(command, "--help").output
+
+
 class TestServer:
     """The manifests agree with what the server and the web app do."""
 
@@ -310,7 +315,7 @@ class TestServer:
             for port in pods(overlay)["emotion-server"]["spec"]["containers"][0]["ports"]
         }
         assert ports["http"] == ServerSettings.rest_port
-        help_text = emotion("serve", "--help").output
+        help_text = help_of("serve")
         assert re.search(rf"--grpc-port .*\[default: {ports['grpc']}\]", help_text)
 
     @every_overlay
@@ -325,7 +330,7 @@ class TestServer:
                 if "command" in container:  # The script of the training has tests of its own.
                     continue
                 command, *options = container["args"]
-                known = emotion(command, "--help").output
+                known = help_of(command)
                 for option in options:
                     assert not option.startswith("--") or option in known
 

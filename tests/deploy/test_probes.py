@@ -79,13 +79,14 @@ def test_the_server_counts_requests_under_the_name_that_scaling_goes_by(server: 
 
 
 def test_the_alerts_metrics_are_the_servers(server: str):
-    httpx.post(server + "/v1/emotions", json={"text": "i am glad"}).raise_for_status()
+    texts = ["i am so happy and grateful today", "zzqx vvkwj qqrt"]
+    httpx.post(server + "/v1/emotions", json={"texts": texts}).raise_for_status()
     metrics = httpx.get(server + "/monitoring/prometheus/metrics").text
     alerts = (DEPLOY / "gcp" / "monitoring.tf").read_text(encoding="utf-8")
-    asked = set(re.findall(r"\bemotion_\w+", alerts))
-    assert len(asked) == 2
-    for name in asked:
-        assert re.search(rf"^{name}\{{", metrics, re.MULTILINE), name
+    asked = set(re.findall(r"\b(emotion_\w+)(?:\{(\w+=\"\w+\")\})?\[", alerts))
+    assert len(asked) == 4
+    for name, label in asked:
+        assert re.search(rf"^{name}\{{[^}}]*{label}", metrics, re.MULTILINE), (name, label)
 
 
 def test_the_web_apps_address_answers():

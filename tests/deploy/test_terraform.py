@@ -38,7 +38,18 @@ sys.stderr.write(errors)
 sys.exit(code)
 """
 COMMANDS = {"package": [sys.executable, "-c", LIBRARY]}
-if shutil.which("terraform"):
+
+
+def is_recent(command: str) -> bool:
+    """Whether it is there, and new enough for the files."""
+    if not shutil.which(command):
+        return False
+    told = subprocess.run([command, "version", "-json"], capture_output=True, text=True)
+    version = json.loads(told.stdout or "{}").get("terraform_version", "0.0")
+    return tuple(map(int, version.split(".")[:2])) >= (1, 9)
+
+
+if is_recent("terraform"):
     COMMANDS["terraform"] = ["terraform"]
 
 
