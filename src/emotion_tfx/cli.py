@@ -29,6 +29,9 @@ app = typer.Typer(
 feedback = typer.Typer(help="What people said about the answers in the web app.")
 app.add_typer(feedback, name="feedback", no_args_is_help=True)
 
+monitor = typer.Typer(help="Whether a model in service still does as well as when it was judged.")
+app.add_typer(monitor, name="monitor", no_args_is_help=True)
+
 Data = Annotated[
     Path | None,
     typer.Option(
@@ -162,11 +165,13 @@ def serve(
     /monitoring/prometheus/metrics is for Prometheus. A new version in the folder
     takes over within a second or two; SIGTERM answers what was accepted, then ends.
     """
+    from emotion_tfx.config import Settings
     from emotion_tfx.model.locate import default_base
-    from emotion_tfx.serving import ServerSettings, log_to_stderr, read_api_key
+    from emotion_tfx.serving import Limits, ServerSettings, log_to_stderr, read_api_key
     from emotion_tfx.serving import serve as serve_model
 
-    base = model_base or default_base()
+    given = Settings.load()
+    base = model_base or default_base(given)
     settings = ServerSettings(
         model_base=base,
         model_name=model_name,
@@ -176,6 +181,7 @@ def serve(
         grpc_port=grpc_port or None,
         api_key=read_api_key(api_key_file),
         workers=workers,
+        limits=Limits(drift_window=given.drift_window),
     )
     address = f"http://{host}:{rest_port}"
     key = ' -H "Authorization: Bearer $EMOTION_API_KEY"' if settings.api_key else ""
@@ -240,6 +246,21 @@ def export(
     typer.echo(f"{exported.texts} texts written to {output}")
     if exported.withheld:
         typer.echo(f"{exported.withheld} further judgements were given without their text")
+
+
+@monitor.command()
+def reference(
+    data: Annotated[Path, typer.Argument(help="A labelled CSV that the model was not trained on.")],
+    model: Model = None,
+) -> None:
+    """Keep with a model what its answers look like on texts that it is judged on.
+
+    Every model that `emotion train` pushes has that from its test texts. This is for
+    others: without it, a server measures no drift and estimates no accuracy.
+    """
+    from emotion_tfx.monitoring.observe import record_reference
+
+    typer.echo(f"written  {record_reference(_classifier(model), data)}")
 
 
 @app.command()

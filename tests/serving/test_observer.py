@@ -13,19 +13,20 @@ from emotion_tfx.serving.model import LoadedModel, load_model
 from emotion_tfx.serving.observer import TextObserver, version_lines
 from emotion_tfx.serving.settings import Limits
 
+SHIPPED = newest_version(shipped_base())
+assert SHIPPED is not None
+
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[LoadedModel]:
-    path = newest_version(shipped_base())
-    assert path is not None
-    loaded = load_model(path, 1)
+    loaded = load_model(SHIPPED, 1)
     yield loaded
     loaded.close()
 
 
 def counted(model: LoadedModel, signature: str, *values: bytes) -> str:
     metrics = ServingMetrics()
-    queue = Batcher(model, "m", Limits(), metrics, TextObserver(model, "m", metrics))
+    queue = Batcher(model, "m", Limits(), metrics, TextObserver(model, "m", metrics, SHIPPED))
     known = model.signature(signature)
     (name,) = known.inputs
     queue.submit(known, {name: as_strings(values)}).result(60)

@@ -18,14 +18,17 @@ from tfx.utils import path_utils, proto_utils
 from emotion_tfx.errors import UserError
 from emotion_tfx.evaluation.behaviour import check_behaviour, read_cases
 from emotion_tfx.evaluation.card import write_model_card
+from emotion_tfx.evaluation.files import write_atomically
 from emotion_tfx.evaluation.gates import check_gates
 from emotion_tfx.evaluation.metrics import Predictions, compute_metrics
 from emotion_tfx.evaluation.report import write_report
 from emotion_tfx.evaluation.run import EvaluatedRun
 from emotion_tfx.features.preprocessing import LABEL, SOURCE, TEXT
+from emotion_tfx.labels import LABELS
 from emotion_tfx.model.classifier import EmotionClassifier
 from emotion_tfx.model.export import FACTS
 from emotion_tfx.model.locate import newest_version
+from emotion_tfx.monitoring import reference
 
 CARD = "README.md"
 _TEST_SPLIT = "test"
@@ -74,6 +77,7 @@ def Reporter(  # noqa: N802
 ) -> None:
     """Evaluates the exported model on the test texts and the written cases, and writes it down.
 
+    It writes the reference as well, with which the answers in service are compared.
     The decision that it tells is the Evaluator's, the version the Pusher's; ``baseline`` is the
     model that was in service before. ``code`` is a fingerprint of the evaluation, so that a run
     after a change of it, or of the cases, is not taken for a repeated one.
@@ -107,6 +111,15 @@ def Reporter(  # noqa: N802
     out = Path(report.uri)
     write_report(out, run)
     write_model_card(out / CARD, run)
+    write_atomically(out / reference.FILE, _reference(classifier, run).to_json().encode())
+
+
+def _reference(classifier: EmotionClassifier, run: EvaluatedRun) -> reference.Reference:
+    """What the answers to the test texts looked like, for drift to be measured against."""
+    told = run.predictions
+    observed = reference.Observed.of(told.probabilities, *classifier.count_words(told.texts))
+    source = f"the test split of {run.facts['corpus']}"
+    return reference.Reference.make(observed, told.correct, LABELS, source)
 
 
 def _exported(model: types.Artifact) -> Path:

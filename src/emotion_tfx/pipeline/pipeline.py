@@ -128,7 +128,7 @@ def create_pipeline(settings: PipelineSettings) -> tfx.dsl.Pipeline:
         data_report=settings.data_report,
         min_accuracy=settings.min_accuracy,
         max_drop=settings.max_drop,
-        code=_fingerprint("evaluation"),
+        code=_fingerprint("evaluation", "monitoring"),
     )
     components = [
         example_gen,

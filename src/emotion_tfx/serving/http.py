@@ -14,6 +14,7 @@ import orjson
 
 from . import openapi
 from .calls import Calls
+from .drift import drift_lines
 from .emotions import EmotionsApi
 from .inference import InferenceApi
 from .messages import LARGE, Request, Response, json_response, not_allowed
@@ -97,11 +98,17 @@ class HttpApi:
             ready = self._models.ready
             return json_response(200 if ready else 503, {"ready": ready})
         if path == _METRICS_PATH:
-            content_type = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
-            served = [(name, one.model.version, one.saved_at) for name, one in self._models.served]
-            versions = "".join(f"{line}\n" for line in version_lines(served))
-            return Response(200, [content_type], (self._metrics.text() + versions).encode())
+            return self._metrics_page()
         return openapi.page(path, self._limits, secured=self._secured)
+
+    def _metrics_page(self) -> Response:
+        content_type = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+        served = self._models.served
+        versions = [(name, one.model.version, one.saved_at) for name, one in served]
+        newest = {name: one.drift for name, one in reversed(served)}
+        lines = [*version_lines(versions), *drift_lines(newest.values(), self._metrics.windows)]
+        page = self._metrics.text() + "".join(f"{line}\n" for line in lines)
+        return Response(200, [content_type], page.encode())
 
 
 def asgi_app(

@@ -82,9 +82,18 @@ class SharedValues:
         """See :class:`Values`; the sums over all processes."""
         sums: dict[str, float] = {}
         for file in sorted(self._folder.glob("*.db")):
-            for key, value, _, _ in MmapedDict.read_all_values_from_file(str(file)):
+            try:
+                values = list(MmapedDict.read_all_values_from_file(str(file)))
+            except FileNotFoundError:  # Forgotten since it was listed.
+                continue
+            for key, value, _, _ in values:
                 sums[key] = sums.get(key, 0) + value
         return sums
+
+
+def forget(folder: Path, pid: int) -> None:
+    """Removes what a process that has ended counted into :class:`SharedValues`."""
+    (folder / f"{pid}.db").unlink(missing_ok=True)
 
 
 class _Metric(ABC):
@@ -215,10 +224,15 @@ class ServingMetrics:
 
     Args:
         values: Where the numbers are kept; of this process alone unless given.
+        windows: Likewise, for numbers that also fall: what :mod:`.drift` counts.
+
+    Attributes:
+        windows: Where those are.
     """
 
-    def __init__(self, values: Values | None = None) -> None:
+    def __init__(self, values: Values | None = None, windows: Values | None = None) -> None:
         self._values = values or OwnValues()
+        self.windows = windows or OwnValues()
         latency = exponential_bounds(10, 1.8, 33)
         served = ("model_name", "API")
         serving, core = ":tensorflow:serving", ":tensorflow:core"
