@@ -249,6 +249,47 @@ def export(
 
 
 @monitor.command()
+def report(
+    input_: Annotated[
+        Path | None, typer.Option("--input", "-i", help="A CSV of texts, with labels or without.")
+    ] = None,
+    text_column: Annotated[str, typer.Option(help="The column that holds the text.")] = "text",
+    from_feedback: Annotated[
+        bool,
+        typer.Option("--feedback", help="The texts that people judged in the web app instead."),
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The HTML file to write; drift.html in the output."),
+    ] = None,
+    model: Model = None,
+) -> None:
+    """Compare a model's answers to texts with those it gave when it was judged.
+
+    Writes one HTML file: how far the emotions, the confidence, the lengths and the
+    unknown words have drifted, and how many answers should be right. Where the texts
+    have labels (a column label), it tells beside that how many are.
+    """
+    from rich.console import Console
+
+    from emotion_tfx.monitoring.report import look, print_drift, write_drift_report
+    from emotion_tfx.monitoring.texts import feedback_texts, file_texts
+
+    if (input_ is None) == (not from_feedback):
+        raise UserError(
+            "There are no texts to look at" if input_ is None else "Texts are asked for twice",
+            "Give --input FILE.csv, or --feedback for what people judged in the web app.",
+        )
+    settings = _settings()
+    texts = feedback_texts(settings) if input_ is None else file_texts(input_, text_column)
+    seen = look(_classifier(model), texts)
+    path = write_drift_report(output or settings.output / "drift.html", seen)
+    console = Console(highlight=False)
+    print_drift(console, seen)
+    console.print(f"\nreport  {path}", soft_wrap=True)
+
+
+@monitor.command()
 def reference(
     data: Annotated[Path, typer.Argument(help="A labelled CSV that the model was not trained on.")],
     model: Model = None,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.distance import jensenshannon
 
 from emotion_tfx.monitoring.drift import (
     DRIFT_FROM,
@@ -39,8 +40,6 @@ def test_no_way_round_is_shorter(one: list[int], other: list[int], third: list[i
 
 @given(counts, counts)
 def test_the_distance_is_scipys(one: list[int], other: list[int]):
-    from scipy.spatial.distance import jensenshannon
-
     assert distance(one, other) == pytest.approx(jensenshannon(one, other, base=2), abs=1e-6)
 
 

@@ -13,6 +13,7 @@ from emotion_tfx.evaluation import read_cases
 from emotion_tfx.model.classifier import EmotionClassifier
 from emotion_tfx.model.hyperparameters import Hyperparameters
 from emotion_tfx.model.locate import newest_version
+from emotion_tfx.monitoring.reference import read_reference
 from emotion_tfx.pipeline.run import _explained, _stored_hyperparameters
 
 from ..command import Ended, train
@@ -42,7 +43,10 @@ def test_a_run_tells_of_each_component_and_pushes_the_model_with_its_card(
     assert card.startswith("---")
     assert f"| model version | {run.model.name} |" in card
     assert "| Files | emotions.csv |" in card
-    assert (run.model / "assets.extra" / "metrics.json").is_file()
+    reference = read_reference(run.model)
+    assert reference is not None
+    figures = json.loads((run.model / "assets.extra" / "metrics.json").read_text("utf-8"))
+    assert (reference.texts, reference.accuracy) == (figures["n"], figures["accuracy"])
     behaviour = json.loads((run.model / "assets.extra" / "behaviour.json").read_text("utf-8"))
     assert behaviour["cases"] == len(read_cases())
     assert f"| all | {behaviour['cases']} | {behaviour['passed']} |" in card
