@@ -6,6 +6,8 @@ import json
 import os
 import sys
 import warnings
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +16,8 @@ import typer
 from emotion_tfx.errors import UserError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from emotion_tfx.config import Settings
     from emotion_tfx.data import Extra
     from emotion_tfx.model.classifier import EmotionClassifier
@@ -61,6 +65,15 @@ Unseen = Annotated[
         help="A CSV, or a folder of them, whose texts must not be trained on: a benchmark's.",
     ),
 ]
+Feedback = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--feedback",
+        help="What people said about answers, for training only: FILE.csv of `emotion feedback "
+        "export`, or the web app's feedback.sqlite itself. It wins over other labels of the same "
+        "text.",
+    ),
+]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Folder for all that a run writes.")
 ]
@@ -86,12 +99,19 @@ def train(
     more: Mores = None,
     extra: Extras = None,
     unseen: Unseen = None,
+    feedback: Feedback = None,
     output: Output = None,
     beam_runner: BeamRunner = None,
     beam_arg: BeamArgs = None,
 ) -> None:
-    """Run the pipeline: check the data, train, evaluate, and push the model if it is good."""
-    _end(_train(_settings(output, beam_runner, beam_arg), data, more, extra, unseen))
+    """Run the pipeline: check the data, train, evaluate, and push the model if it is good.
+
+    It is good if it reaches EMOTION_MIN_ACCURACY on the test texts and lies no more
+    than EMOTION_MAX_DROP below the model in service on the same texts: the one pushed
+    last, or with --feedback else the shipped one.
+    """
+    settings = _settings(output, beam_runner, beam_arg)
+    _end(_train(settings, data, more, extra, unseen, feedback=feedback))
 
 
 @app.command()
@@ -237,7 +257,7 @@ def export(
 
     The label is what they chose. Where several judged one text, the label chosen
     most often counts; between equals, the latest. Train with it:
-    emotion train --data mine.csv --extra feedback.csv
+    emotion train --data mine.csv --feedback feedback.csv
     """
     from emotion_tfx.app.feedback import FeedbackStore
     from emotion_tfx.config import Settings
@@ -388,6 +408,7 @@ def _train(
     extra: list[str] | None,
     unseen: list[Path] | None,
     *,
+    feedback: list[str] | None = None,
     trials: int = 0,
 ) -> RunResult:
     from rich.console import Console
@@ -405,30 +426,64 @@ def _train(
         console,
         extras=_extras(settings, more, extra, is_sample=corpus.is_sample),
         unseen=unseen or (),
+        feedback=[_feedback(settings, value) for value in feedback or ()],
         trials=trials,
     )
     stored = (result.report.parent / "metrics.json").read_text(encoding="utf-8")
     print_metrics(console, Metrics.from_dict(json.loads(stored)))
     console.print(f"report  {result.report}", soft_wrap=True)
-    if result.pushed:
-        console.print(f"pushed  {result.version}", soft_wrap=True)
-    elif result.accepted:
-        console.print(f"unchanged  {result.version}", soft_wrap=True)
-    else:
-        in_service = (
-            f"in service stays {result.version}" if result.version else "none is in service"
-        )
-        console.print(
-            f"The model is not good enough and was not pushed; {in_service}. "
-            "The report says why; EMOTION_MIN_ACCURACY and EMOTION_MAX_DROP set what is enough.",
-            soft_wrap=True,
-        )
+    _print_gate(console, result)
     if corpus.is_sample:
         console.print(
             "This model was trained on the bundled sample: it shows the system at work, is no "
             "measure of it, and never becomes the default of `emotion predict`."
         )
     return result
+
+
+def _print_gate(console: Console, result: RunResult) -> None:
+    """What the model was compared with, what came of it, and why."""
+    if result.compared is not None:
+        console.print(
+            f"compared on the test texts with the model in service  {result.compared}",
+            soft_wrap=True,
+        )
+    for reason in result.reasons:
+        console.print(f"  {reason}", soft_wrap=True)
+    if result.pushed:
+        console.print(f"pushed  {result.version}", soft_wrap=True)
+    elif result.accepted:
+        console.print(f"unchanged  {result.version}", soft_wrap=True)
+    else:
+        stays = result.version or result.compared
+        in_service = f"in service stays {stays}" if stays else "none is in service"
+        console.print(
+            f"The model is not good enough and was not pushed; {in_service}. "
+            "EMOTION_MIN_ACCURACY and EMOTION_MAX_DROP set what is enough.",
+            soft_wrap=True,
+        )
+
+
+def _feedback(settings: Settings, value: str) -> Extra:
+    """A file of feedback; what a database holds is written to one in the output folder."""
+    from emotion_tfx.data import Extra
+
+    given = Extra.parse(value)
+    try:
+        with given.path.open("rb") as file:
+            is_database = file.read(16) == b"SQLite format 3\0"
+    except OSError:
+        return given  # Reading it as a CSV tells what is wrong.
+    if not is_database:
+        return given
+    from emotion_tfx.app.feedback import FeedbackStore
+
+    # Named after the database, as there may be several.
+    name = sha256(str(given.path.absolute()).encode()).hexdigest()[:8]
+    exported = settings.output.absolute() / f"{given.path.stem}-{name}.csv"
+    exported.parent.mkdir(parents=True, exist_ok=True)
+    FeedbackStore(f"sqlite:///{given.path.absolute()}").export(exported)
+    return replace(given, path=exported)
 
 
 def _extras(

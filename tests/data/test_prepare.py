@@ -97,7 +97,12 @@ def check_rules(report: DataReport, out: Path, rows_given: int) -> None:
     assert report.rows_read == sum(file.rows for file in report.files) == rows_given
     assert report.rows_written == sum(map(len, found.values()))
     dropped = (
-        report.empty + report.duplicates + report.conflicts + report.leaked + report.overlapping
+        report.empty
+        + report.duplicates
+        + report.conflicts
+        + report.leaked
+        + report.overlapping
+        + report.superseded
     )
     assert report.rows_read == report.rows_written + dropped
 

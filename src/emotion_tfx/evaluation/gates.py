@@ -7,10 +7,13 @@ model in service. The Evaluator is given the same rule; the report tells it with
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from emotion_tfx.evaluation.metrics import Metrics
+
+FILE = "gate.json"
 
 #: A drop of exactly the allowed size must pass although its difference carries rounding errors;
 #: the Evaluator counts in single precision.
@@ -23,6 +26,10 @@ class Verdict:
 
     passed: bool
     reasons: tuple[str, ...]
+
+    def to_json(self) -> str:
+        """The content of the file."""
+        return json.dumps(asdict(self), indent=2) + "\n"
 
 
 def check_gates(

@@ -6,6 +6,7 @@ import math
 from base64 import b64encode
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -227,7 +228,7 @@ def _bin_names(seen: Seen, name: Feature) -> list[str]:
     bounds = seen.reference.features[name].bounds
     if name == "length":
         edges = [0, *(int(bound) for bound in bounds)]
-        spans = [f"{lower + 1} to {upper}" for lower, upper in zip(edges, edges[1:], strict=False)]
+        spans = [f"{lower + 1} to {upper}" for lower, upper in pairwise(edges)]
         return [f"up to {edges[1]}", *spans[1:], f"over {edges[-1]}"]
     shown = [f"{100 * bound:.4g}%" for bound in bounds]
     first = "none" if bounds[0] == 0 else f"up to {shown[0]}"
@@ -238,7 +239,7 @@ def _bin_names(seen: Seen, name: Feature) -> list[str]:
 def _figures(seen: Seen) -> dict[str, Figure]:
     from emotion_tfx.evaluation import plots
 
-    figures = {
+    figures: dict[str, Figure] = {
         name: plots.two_distributions(
             _TITLES[name], _bin_names(seen, name), _shares(before), _shares(seen.current[name])
         )

@@ -16,6 +16,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils, proto_utils
 
 from emotion_tfx.errors import UserError
+from emotion_tfx.evaluation import gates
 from emotion_tfx.evaluation.behaviour import check_behaviour, read_cases
 from emotion_tfx.evaluation.card import write_model_card
 from emotion_tfx.evaluation.files import write_atomically
@@ -72,6 +73,7 @@ def Reporter(  # noqa: N802
     data_report: tfx.dsl.components.Parameter[str],
     min_accuracy: tfx.dsl.components.Parameter[float],
     max_drop: tfx.dsl.components.Parameter[float],
+    evaluation: tfx.dsl.components.Parameter[str],
     code: tfx.dsl.components.Parameter[str],
     baseline: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Model] = None,
 ) -> None:
@@ -79,8 +81,9 @@ def Reporter(  # noqa: N802
 
     It writes the reference as well, with which the answers in service are compared.
     The decision that it tells is the Evaluator's, the version the Pusher's; ``baseline`` is the
-    model that was in service before. ``code`` is a fingerprint of the evaluation, so that a run
-    after a change of it, or of the cases, is not taken for a repeated one.
+    model that was in service before. ``evaluation`` is a fingerprint of the evaluation, so that a
+    run after a change of it, or of the cases, is not taken for a repeated one; ``code`` and
+    ``data_report`` tell the store what the model was made with and from.
     """
     folder = _exported(model)
     facts = json.loads((folder / "assets.extra" / FACTS).read_text(encoding="utf-8"))
@@ -110,6 +113,7 @@ def Reporter(  # noqa: N802
     )
     out = Path(report.uri)
     write_report(out, run)
+    write_atomically(out / gates.FILE, run.verdict.to_json().encode())
     write_model_card(out / CARD, run)
     write_atomically(out / reference.FILE, _reference(classifier, run).to_json().encode())
 
