@@ -325,6 +325,28 @@ def reference(
 
 
 @app.command()
+def lineage(
+    version: Annotated[
+        str | None, typer.Argument(help="A version's number; the model in service without it.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder that the runs wrote to.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it as JSON.")] = False,
+) -> None:
+    """Tell which data, code and parameters made a version, and what its gate found."""
+    from rich.console import Console
+
+    from emotion_tfx.pipeline.lineage import find_lineage, print_lineage
+
+    found = find_lineage(_settings(output), version)
+    if as_json:
+        sys.stdout.write(found.to_json())
+    else:
+        print_lineage(Console(highlight=False), found)
+
+
+@app.command()
 def predict(
     text: Annotated[str | None, typer.Argument(help="A text; standard input without it.")] = None,
     input_: Annotated[

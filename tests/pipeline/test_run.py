@@ -135,7 +135,7 @@ def test_a_model_that_feedback_made_worse_is_refused_and_stands_beside_the_one_i
     ]
     assert file["sha256"] == hashlib.sha256(poison.read_bytes()).hexdigest()
     assert file["rows"] == len(trained)
-    assert json.loads(kept["code"])["package"]
+    assert json.loads(kept["code"])["emotion-tfx"]
 
 
 def test_a_model_below_the_floor_is_not_pushed(sample_run_in_place: SampleRun):

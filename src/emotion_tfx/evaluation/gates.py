@@ -7,12 +7,12 @@ model in service. The Evaluator is given the same rule; the report tells it with
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from emotion_tfx.evaluation.metrics import Metrics
 
+#: What the gate found, kept with a pushed model.
 FILE = "gate.json"
 
 #: A drop of exactly the allowed size must pass although its difference carries rounding errors;
@@ -26,10 +26,6 @@ class Verdict:
 
     passed: bool
     reasons: tuple[str, ...]
-
-    def to_json(self) -> str:
-        """The content of the file."""
-        return json.dumps(asdict(self), indent=2) + "\n"
 
 
 def check_gates(

@@ -8,11 +8,13 @@ from pathlib import Path
 
 
 def package_facts() -> dict[str, str | bool]:
-    """``package``, its version; in a checkout also ``commit`` and ``changed``.
+    """The versions of the package and of what it stands on; in a checkout also the commit.
 
     ``changed`` tells whether files of the package differ from that commit.
     """
-    facts: dict[str, str | bool] = {"package": version("emotion-tfx")}
+    facts: dict[str, str | bool] = {
+        name: version(name) for name in ("emotion-tfx", "tensorflow", "tfx")
+    }
     commit = _git("rev-parse", "HEAD")
     if commit:
         facts |= {"commit": commit, "changed": bool(_git("status", "--porcelain", "--", "."))}

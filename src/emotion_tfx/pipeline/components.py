@@ -21,7 +21,7 @@ from emotion_tfx.evaluation.behaviour import check_behaviour, read_cases
 from emotion_tfx.evaluation.card import write_model_card
 from emotion_tfx.evaluation.files import write_atomically
 from emotion_tfx.evaluation.gates import check_gates
-from emotion_tfx.evaluation.metrics import Predictions, compute_metrics
+from emotion_tfx.evaluation.metrics import Metrics, Predictions, compute_metrics
 from emotion_tfx.evaluation.report import write_report
 from emotion_tfx.evaluation.run import EvaluatedRun
 from emotion_tfx.features.preprocessing import LABEL, SOURCE, TEXT
@@ -113,9 +113,30 @@ def Reporter(  # noqa: N802
     )
     out = Path(report.uri)
     write_report(out, run)
-    write_atomically(out / gates.FILE, run.verdict.to_json().encode())
+    gate = json.dumps(_gate(run, min_accuracy, max_drop), indent=2) + "\n"
+    write_atomically(out / gates.FILE, gate.encode())
+    report.set_string_custom_property("gate", gate)
     write_model_card(out / CARD, run)
     write_atomically(out / reference.FILE, _reference(classifier, run).to_json().encode())
+
+
+def _gate(run: EvaluatedRun, min_accuracy: float, max_drop: float) -> dict[str, Any]:
+    """What the gate was told, looked at and found."""
+
+    def figures(metrics: Metrics | None) -> dict[str, float] | None:
+        if metrics is None:
+            return None
+        return {"accuracy": metrics.accuracy, "macro_f1": metrics.macro.f1}
+
+    return {
+        "passed": run.verdict.passed,
+        "reasons": list(run.verdict.reasons),
+        "rows": run.metrics.n,
+        "model": figures(run.metrics),
+        "in_service": figures(run.baseline),
+        "min_accuracy": min_accuracy,
+        "max_drop": max_drop,
+    }
 
 
 def _reference(classifier: EmotionClassifier, run: EvaluatedRun) -> reference.Reference:
