@@ -107,13 +107,13 @@ def print_lineage(console: Console, lineage: Lineage) -> None:
         console.print(_NO_STORE)
     facts = {"model": lineage.model, "pushed": lineage.pushed_at, "store": lineage.store}
     _print_facts(console, {name: value for name, value in facts.items() if value})
-    data = dict(lineage.data)
-    files = data.pop("files", ())
-    _print_part(console, "data", data)
-    _print_files(console, files)
+    console.print("\n[bold]data[/bold]")
+    _print_files(console, lineage.data.get("files", ()))
+    _print_facts(console, _data_facts(lineage.data))
     _print_part(console, "code", lineage.code)
     _print_part(console, "parameters", lineage.parameters)
-    _print_part(console, "gate", lineage.gate)
+    gate = {name: "none" if value is None else value for name, value in lineage.gate.items()}
+    _print_part(console, "gate", gate)
     if lineage.steps:
         console.print("\n[bold]steps[/bold]")
         _print_facts(
@@ -295,6 +295,15 @@ def _json(file: Path) -> dict[str, Any]:
 
 def _time(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, timezone.utc).isoformat(timespec="seconds")
+
+
+def _data_facts(data: Mapping[str, Any]) -> dict[str, str]:
+    """What was read, dropped and written, without the counts of each label and source."""
+    splits = {split: sum(counts.values()) for split, counts in data.get("labels", {}).items()}
+    facts = {
+        name: value for name, value in data.items() if name not in ("files", "labels", "sources")
+    }
+    return dict(flatten({**facts, **({"rows in": splits} if splits else {})}))
 
 
 def _print_part(console: Console, title: str, facts: Mapping[str, Any]) -> None:
