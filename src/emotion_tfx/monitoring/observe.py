@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from rich.console import Console
+from rich.progress import Progress
 
 from emotion_tfx.labels import LABELS
 from emotion_tfx.monitoring.reference import FILE, Observed, Reference
@@ -14,11 +16,22 @@ from emotion_tfx.monitoring.reference import FILE, Observed, Reference
 if TYPE_CHECKING:
     from emotion_tfx.model.classifier import EmotionClassifier
 
+_TOGETHER = 16_384
+
 
 def observe(classifier: EmotionClassifier, texts: Sequence[str]) -> Observed:
-    """What the model answers, in the order of the texts."""
-    predicted = classifier.predict_arrays(texts)
-    return Observed.of(predicted.probabilities, *classifier.count_words(texts))
+    """What the model answers to at least one text, in their order; with a bar on a terminal."""
+    parts = []
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("predicting", total=len(texts))
+        for start in range(0, len(texts), _TOGETHER):
+            part = texts[start : start + _TOGETHER]
+            probabilities = classifier.predict_arrays(part).probabilities
+            parts.append((probabilities, *classifier.count_words(part)))
+            bar.update(task, advance=len(part))
+    probabilities, length, unknown = map(np.concatenate, zip(*parts, strict=True))
+    return Observed.of(probabilities, length, unknown)
 
 
 def record_reference(classifier: EmotionClassifier, data: Path) -> Path:
