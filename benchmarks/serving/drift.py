@@ -6,6 +6,7 @@ meets both. Traffic goes to loopback only.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from statistics import median
 from typing import Annotated
 
 import typer
-from load import Load, need_wrk, run_wrk, running, texts, write_bodies
+from load import need_wrk, run_wrk, running, texts, write_bodies
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -24,34 +25,40 @@ from emotion_tfx.monitoring.reference import FILE
 
 _PORTS = {"without": 18661, "with": 18662}
 _WARM_UP_SECONDS = 3
+_COLUMNS = ("requests/s", "p50 ms", "p99 ms", "CPU ms a request")
 
 
 def main(
-    seconds: Annotated[float, typer.Option(help="How long each load lasts.")] = 6,
-    rounds: Annotated[int, typer.Option(help="How often each server is loaded.")] = 5,
+    seconds: Annotated[float, typer.Option(help="How long each load lasts.")] = 3,
+    rounds: Annotated[int, typer.Option(help="How often each server is loaded.")] = 10,
 ) -> None:
-    """Prints the median of requests a second and of the latency, and their ratios."""
+    """Prints the medians over the loads, and their ratios."""
     need_wrk()
-    table = Table(
-        "connections",
-        *(Column(name, justify="right") for name in ("", "requests/s", "p50 ms", "p99 ms")),
-    )
+    table = Table("connections", "", *(Column(name, justify="right") for name in _COLUMNS))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         bodies = write_bodies(folder / "bodies", [{"text": text} for text in texts()])
-        for name, port in _PORTS.items():
-            command = [sys.executable, "-m", "emotion_tfx.cli", "serve", "--grpc-port", "0"]
-            command += ["--rest-port", str(port), "--model-base", str(_base(folder, name))]
-            ready = f"http://127.0.0.1:{port}/v2/health/ready"
-            stack.enter_context(running(command, ready, log=folder / f"{name}.log"))
-            run_wrk(_address(name), bodies, 64, _WARM_UP_SECONDS)
+        pids = {name: _start(name, folder, bodies, stack) for name in _PORTS}
         for connections in (1, 64):
-            loads: dict[str, list[Load]] = {name: [] for name in _PORTS}
+            figures: dict[str, list[list[float]]] = {name: [] for name in _PORTS}
             for _ in range(rounds):
-                for name, seen in loads.items():
-                    seen.append(run_wrk(_address(name), bodies, connections, seconds))
-            _add(table, connections, loads)
+                for name, seen in figures.items():
+                    before = _cpu_seconds(pids[name])
+                    load = run_wrk(_address(name), bodies, connections, seconds)
+                    spent = 1000 * (_cpu_seconds(pids[name]) - before) / load.requests
+                    seen.append([load.per_second, load.p50, load.p99, spent])
+            _add(table, connections, figures)
     Console().print(table)
+
+
+def _start(name: str, folder: Path, bodies: Path, stack: ExitStack) -> int:
+    """Starts a server and warms it up; its process."""
+    command = [sys.executable, "-m", "emotion_tfx.cli", "serve", "--grpc-port", "0"]
+    command += ["--rest-port", str(_PORTS[name]), "--model-base", str(_base(folder, name))]
+    ready = f"http://127.0.0.1:{_PORTS[name]}/v2/health/ready"
+    process, _ = stack.enter_context(running(command, ready, log=folder / f"{name}.log"))
+    run_wrk(_address(name), bodies, 64, _WARM_UP_SECONDS)
+    return process.pid
 
 
 def _base(folder: Path, name: str) -> Path:
@@ -69,15 +76,20 @@ def _address(name: str) -> str:
     return f"http://127.0.0.1:{_PORTS[name]}/v1/emotions"
 
 
-def _add(table: Table, connections: int, loads: dict[str, list[Load]]) -> None:
-    parts = ("per_second", "p50", "p99")
-    figures = {
-        name: [median(getattr(load, part) for load in seen) for part in parts]
-        for name, seen in loads.items()
+def _cpu_seconds(pid: int) -> float:
+    """What a process has used so far, of the system's time as well; Linux."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _add(table: Table, connections: int, figures: dict[str, list[list[float]]]) -> None:
+    medians = {
+        name: [median(column) for column in zip(*seen, strict=True)]
+        for name, seen in figures.items()
     }
-    for name, values in figures.items():
+    for name, values in medians.items():
         table.add_row(str(connections), name, *(f"{value:,.2f}" for value in values))
-    pairs = zip(figures["with"], figures["without"], strict=True)
+    pairs = zip(medians["with"], medians["without"], strict=True)
     table.add_row(str(connections), "ratio", *(f"{ours / theirs:.3f}" for ours, theirs in pairs))
 
 
