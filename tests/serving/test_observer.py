@@ -10,7 +10,7 @@ from emotion_tfx.serving.batching import Batcher
 from emotion_tfx.serving.json_tensor import as_strings
 from emotion_tfx.serving.metrics import ServingMetrics
 from emotion_tfx.serving.model import LoadedModel, load_model
-from emotion_tfx.serving.observer import TextObserver, version_lines
+from emotion_tfx.serving.observer import TextObserver, standing_lines, version_lines
 from emotion_tfx.serving.settings import Limits
 
 SHIPPED = newest_version(shipped_base())
@@ -80,3 +80,14 @@ def test_versions_and_their_age():
         if line.startswith('emotion_model_age_seconds{model_name="m",version="4"}')
     ]
     assert int(np.float64(age.split()[1])) > 1e9
+
+
+def test_a_model_without_a_version_is_told_of_too():
+    assert list(standing_lines([("m", 2, 0), ("n", 0, 1)])) == [
+        "# TYPE emotion_ready_versions gauge",
+        'emotion_ready_versions{model_name="m"} 2',
+        'emotion_ready_versions{model_name="n"} 0',
+        "# TYPE emotion_failing_versions gauge",
+        'emotion_failing_versions{model_name="m"} 0',
+        'emotion_failing_versions{model_name="n"} 1',
+    ]

@@ -258,6 +258,9 @@ class ServingMetrics:
             f"{saved_model}:load_attempt_count", "model_path", "status"
         )
         self.load_latency = self._counter(f"{saved_model}:load_latency", "model_path")
+        self.refused = self._counter("emotion_refused_requests_total", "status")
+        # From the start, as the first growth of what was not there before is no growth to see.
+        self.refused.add("503", amount=0)
         self.classes = self._counter("emotion_predictions_total", "model_name", "label")
         self.confidence = self._histogram(
             "emotion_confidence", [tenth / 10 for tenth in range(1, 10)], "model_name"

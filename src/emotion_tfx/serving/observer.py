@@ -172,3 +172,19 @@ def version_lines(served: Sequence[tuple[str, int, float]]) -> Iterator[str]:
     for name, version, saved_at in served:
         labels = label_text(model_name=name, version=str(version))
         yield f"emotion_model_age_seconds{{{labels}}} {max(0.0, time.time() - saved_at):.0f}"
+
+
+def standing_lines(standings: Sequence[tuple[str, int, int]]) -> Iterator[str]:
+    """How many versions serve, and how many should and cannot, in Prometheus' text format.
+
+    A model of which nothing serves has no other line that would tell of it.
+
+    Args:
+        standings: Model, versions that serve, versions that cannot be loaded.
+    """
+    yield "# TYPE emotion_ready_versions gauge"
+    for name, ready, _ in standings:
+        yield f"emotion_ready_versions{{{label_text(model_name=name)}}} {ready}"
+    yield "# TYPE emotion_failing_versions gauge"
+    for name, _, failing in standings:
+        yield f"emotion_failing_versions{{{label_text(model_name=name)}}} {failing}"

@@ -129,9 +129,9 @@ class Server:
         secured = settings.api_key is not None
         api = HttpApi(models, emotion_model, limits, metrics, secured=secured)
         config = uvicorn.Config(
-            asgi_app(api, limits, settings.api_key, log_access),
+            asgi_app(api, limits, settings.api_key, log_access, metrics),
             loop="uvloop",
-            http=bounded_protocol(limits),
+            http=bounded_protocol(limits, metrics),
             ws="none",
             lifespan="off",
             log_config=None,

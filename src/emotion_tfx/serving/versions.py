@@ -127,6 +127,7 @@ class VersionManager:
         self._draining: list[Servable] = []
         self._statuses: dict[int, VersionStatus] = {}
         self._failed: dict[Path, _Fingerprint] = {}
+        self._failing = 0
         self._notice = ""
         self._thread = threading.Thread(
             target=self._watch, name=f"{self.name}-versions", daemon=True
@@ -171,6 +172,11 @@ class VersionManager:
         """The versions that serve, the newest first."""
         with self._lock:
             return [servable for _, servable in sorted(self._serving.items(), reverse=True)]
+
+    @property
+    def failing(self) -> int:
+        """How many versions should serve now and cannot be loaded."""
+        return self._failing
 
     def version_of(self, label: str) -> int:
         """The version that a label stands for.
@@ -261,6 +267,7 @@ class VersionManager:
             return
         wanted = config.policy.candidates(versions)
         if not wanted:
+            self._failing = 0
             self._notify(
                 f"No versions of model {self.name} found under {config.base}; "
                 f"waiting for <number>/{SAVED_MODEL_FILE}"
@@ -270,11 +277,15 @@ class VersionManager:
             return
         self._notice = ""
         serving: set[int] = set()
+        failing = 0
         for version in wanted:
             if len(serving) == config.policy.count or self._stopping:
                 break
             if self._serves(version, versions[version]) or self._load(version, versions[version]):
                 serving.add(version)
+            else:
+                failing += 1
+        self._failing = failing
         if serving:
             self._retire_all_but(serving)
 
