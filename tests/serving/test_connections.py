@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -135,10 +136,13 @@ def test_more_connections_than_allowed_are_told_so(client: httpx.Client):
 
 
 def refusals(client: httpx.Client, status: int) -> float:
-    page = client.get("/monitoring/prometheus/metrics").text
+    while not (reply := client.get("/monitoring/prometheus/metrics")).is_success:
+        time.sleep(0.01)  # Connections that others have just closed still count.
     start = f'emotion_refused_requests_total{{status="{status}"}} '
     return sum(
-        float(line.removeprefix(start)) for line in page.splitlines() if line.startswith(start)
+        float(line.removeprefix(start))
+        for line in reply.text.splitlines()
+        if line.startswith(start)
     )
 
 

@@ -327,6 +327,7 @@ def test_a_server_without_a_version_is_alive_but_not_ready(model_base: ModelBase
         )
         page = client.get("/monitoring/prometheus/metrics").text
         assert 'emotion_ready_versions{model_name="emotion"} 0\n' in page
+        assert 'request_count{model_name="emotion",status="INTERNAL"} 0\n' in page
         assert "emotion_model_version{" not in page
 
 

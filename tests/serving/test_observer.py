@@ -63,11 +63,22 @@ def test_serialized_examples_are_counted_by_their_text(model: LoadedModel):
     assert 'emotion_confidence_count{model_name="m"} 3\n' in page
     lengths = sum(len(text.decode()) for text in TEXTS)
     assert f'emotion_text_characters_sum{{model_name="m"}} {lengths}\n' in page
-    assert "emotion_judged_texts_total{" not in page
+    assert 'emotion_judged_texts_total{model_name="m",uncertain="true"} 0\n' in page
+    assert 'emotion_judged_texts_total{model_name="m",uncertain="false"} 0\n' in page
 
 
 def test_nothing_is_counted_of_calls_that_classify_nothing(model: LoadedModel):
     assert "emotion_confidence_count" not in counted(model, "explain_text", *TEXTS)
+
+
+def test_every_answer_is_counted_from_zero_on(model: LoadedModel):
+    metrics = ServingMetrics()
+    TextObserver(model, "m", metrics)
+    page = metrics.text()
+    for label in ("sadness", "joy", "love", "anger", "fear", "surprise"):
+        assert f'emotion_predictions_total{{model_name="m",label="{label}"}} 0\n' in page
+    assert 'emotion_judged_texts_total{model_name="m",uncertain="true"} 0\n' in page
+    assert 'emotion_sampled_words_total{model_name="m",known="false"} 0\n' in page
 
 
 def test_versions_and_their_age():

@@ -259,7 +259,6 @@ class ServingMetrics:
         )
         self.load_latency = self._counter(f"{saved_model}:load_latency", "model_path")
         self.refused = self._counter("emotion_refused_requests_total", "status")
-        # From the start, as the first growth of what was not there before is no growth to see.
         self.refused.add("503", amount=0)
         self.classes = self._counter("emotion_predictions_total", "model_name", "label")
         self.confidence = self._histogram(
@@ -276,6 +275,23 @@ class ServingMetrics:
 
     def _histogram(self, name: str, bounds: Sequence[float], *labels: str) -> Histogram:
         return Histogram(name, labels, bounds, self._values)
+
+    def expect_calls(self, model_name: str) -> None:
+        """Counts a model's successes and the server's likeliest faults from 0 on.
+
+        Prometheus sees no growth in what was not there before: of faults that all come at once
+        it would see none.
+        """
+        for status in ("OK", "INTERNAL", "UNAVAILABLE", "DEADLINE_EXCEEDED"):
+            self.request_count.add(model_name, status, amount=0)
+
+    def expect_texts(self, model_name: str, labels: Sequence[str]) -> None:
+        """Counts what a classifier of texts may answer from 0 on, for the same reason."""
+        for label in labels:
+            self.classes.add(model_name, label, amount=0)
+        for answer in ("true", "false"):
+            self.judged.add(model_name, answer, amount=0)
+            self.sampled_words.add(model_name, answer, amount=0)
 
     def graph_run(self, microseconds: int) -> None:
         """Counts one run of a model's graph."""

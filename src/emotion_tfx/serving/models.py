@@ -213,6 +213,7 @@ class Models:
         return manager.ready and manager.settled
 
     def _manager(self, config: ModelConfig) -> VersionManager:
+        self._metrics.expect_calls(config.name)
         return VersionManager(
             config,
             poll_seconds=self._poll_seconds,

@@ -58,6 +58,8 @@ class TextObserver:
         self.drift = DriftWindow(
             model_name, model.version, path, self._labels, window, metrics.windows
         )
+        if self._labels:
+            metrics.expect_texts(model_name, self._labels)
 
     def __call__(
         self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]
