@@ -33,8 +33,8 @@ app = typer.Typer(
 feedback = typer.Typer(help="What people said about the answers in the web app.")
 app.add_typer(feedback, name="feedback", no_args_is_help=True)
 
-monitor = typer.Typer(help="Whether a model in service still does as well as when it was judged.")
-app.add_typer(monitor, name="monitor", no_args_is_help=True)
+monitor = typer.Typer()
+app.add_typer(monitor, name="monitor")
 
 Data = Annotated[
     Path | None,
@@ -91,6 +91,21 @@ Model = Annotated[
         "from real data, or else the shipped one.",
     ),
 ]
+
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        "-t",
+        help="A server to watch, as HOST:PORT of its REST interface; 127.0.0.1:8501 without it.",
+    ),
+]
+Alertmanagers = Annotated[
+    list[str] | None,
+    typer.Option("--alertmanager", help="An Alertmanager to tell of alerts, as HOST:PORT."),
+]
+
+_TARGET = "127.0.0.1:8501"
 
 
 @app.command()
@@ -266,6 +281,64 @@ def export(
     typer.echo(f"{exported.texts} texts written to {output}")
     if exported.withheld:
         typer.echo(f"{exported.withheld} further judgements were given without their text")
+
+
+@monitor.callback(invoke_without_command=True)
+def watch(
+    context: typer.Context,
+    target: Targets = None,
+    port: Annotated[int, typer.Option(help="Port of Prometheus.")] = 9090,
+    grafana_port: Annotated[int, typer.Option(help="Port of Grafana.")] = 3000,
+    alertmanager: Alertmanagers = None,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(help="A file with the servers' key; or put it into EMOTION_API_KEY."),
+    ] = None,
+    output: Output = None,
+) -> None:
+    """Watch servers with Prometheus, its alerts, and Grafana's dashboards, until Ctrl-C.
+
+    The programs are those of this machine: Prometheus is needed, Grafana is started
+    if it is there. Both listen on loopback only, and keep what they see in the folder
+    monitoring of the output folder. The commands below do the rest.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from emotion_tfx.monitoring.files import Watch
+    from emotion_tfx.monitoring.launch import watch_here
+
+    watched = Watch(target or [_TARGET], alertmanager or (), api_key_file)
+    raise typer.Exit(watch_here(_settings(output), watched, port, grafana_port))
+
+
+@monitor.command()
+def files(
+    folder: Annotated[Path, typer.Argument(help="Where to write.")],
+    target: Targets = None,
+    prometheus: Annotated[
+        str, typer.Option(help="Address at which Grafana will find Prometheus.")
+    ] = "http://127.0.0.1:9090",
+    dashboards: Annotated[
+        Path | None,
+        typer.Option(help="Where Grafana will find the dashboards; FOLDER/grafana/dashboards."),
+    ] = None,
+    alertmanager: Alertmanagers = None,
+    api_key_file: Annotated[
+        Path | None, typer.Option(help="Where Prometheus will find the servers' key, if any.")
+    ] = None,
+) -> None:
+    """Write what Prometheus and Grafana are told by, for Docker, Kubernetes or your own.
+
+    FOLDER/prometheus is for /etc/prometheus, FOLDER/grafana/provisioning for
+    /etc/grafana/provisioning, and FOLDER/grafana/dashboards for any place that
+    --dashboards names. The addresses are those seen from where the programs will run:
+    emotion monitor files deploy --target emotion:8501 --prometheus http://prometheus:9090
+    """
+    from emotion_tfx.monitoring.files import Watch, write_all
+
+    watched = Watch(target or [_TARGET], alertmanager or (), api_key_file)
+    write_all(folder, watched, prometheus, dashboards)
+    typer.echo(f"written  {folder / 'prometheus'} and {folder / 'grafana'}")
 
 
 @monitor.command()

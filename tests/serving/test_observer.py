@@ -73,7 +73,7 @@ def test_nothing_is_counted_of_calls_that_classify_nothing(model: LoadedModel):
 
 def test_every_answer_is_counted_from_zero_on(model: LoadedModel):
     metrics = ServingMetrics()
-    TextObserver(model, "m", metrics)
+    TextObserver(model, "m", metrics, SHIPPED)
     page = metrics.text()
     for label in ("sadness", "joy", "love", "anger", "fear", "surprise"):
         assert f'emotion_predictions_total{{model_name="m",label="{label}"}} 0\n' in page
