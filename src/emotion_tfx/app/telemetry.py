@@ -207,9 +207,10 @@ def summarise(snapshot: Snapshot) -> Summary:
     """The figures of one snapshot."""
     runs = snapshot.total(f"{_CORE}:graph_runs")
     classes = snapshot.by("emotion_predictions", "label")
+    requests = snapshot.by(f"{_SERVING}:request_count", "status")
     ages = snapshot.samples.get("emotion_model_age_seconds", {}).values()
     return Summary(
-        requests=snapshot.by(f"{_SERVING}:request_count", "status"),
+        requests={status: count for status, count in requests.items() if count},
         latency=snapshot.histogram(f"{_SERVING}:request_latency"),
         graph_runs=runs,
         graph_run_mean=snapshot.total(f"{_CORE}:graph_run_time_usecs") / runs if runs else None,
