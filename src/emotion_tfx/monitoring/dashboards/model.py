@@ -18,8 +18,15 @@ from .parts import (
     rate,
     share,
 )
-from .sdk import common_models, heatmap, heatmap_models, models, prometheus, units
-from .serving import new_versions
+from .sdk import (
+    common_models,
+    heatmap,
+    heatmap_models,
+    models,
+    prometheus,
+    prometheus_models,
+    units,
+)
 
 _ANSWERS, _CONFIDENCE = "emotion_predictions_total", "emotion_confidence"
 _JUDGED, _WORDS = "emotion_judged_texts_total", "emotion_sampled_words_total"
@@ -44,7 +51,6 @@ def model() -> models.Dashboard:
             ("Texts", _texts()),
             ("Drift and quality", _drift()),
         ],
-        [new_versions()],
     )
 
 
@@ -158,7 +164,7 @@ def _confidence_over_time() -> heatmap.Panel:
         .datasource(SOURCE)
         .expr(buckets)
         .legend_format("{{le}}")
-        .format("heatmap")
+        .format(prometheus_models.PromQueryFormat.HEATMAP)
         .range()
     )
     return (

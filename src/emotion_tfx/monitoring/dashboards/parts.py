@@ -186,7 +186,6 @@ def board(
     title: str,
     description: str,
     rows: Sequence[tuple[str, Sequence[object]]],
-    notes: Sequence[dashboard.AnnotationQuery] = (),
 ) -> models.Dashboard:
     """Puts a dashboard together.
 
@@ -195,7 +194,6 @@ def board(
         title: Its title.
         description: What it is for.
         rows: A heading and its panels each.
-        notes: What is marked on all charts.
     """
     link = (
         dashboard.DashboardLink("emotion-tfx")
@@ -217,7 +215,7 @@ def board(
         .readonly()
         .link(link)
         .variables(_variables())
-        .annotations(list(notes))
+        .annotation(_new_versions())
     )
     for heading, panels in rows:
         built.with_row(dashboard.Row(heading))
@@ -239,6 +237,19 @@ def _target(name: str, line: Line) -> prometheus.Dataquery:
         .editor_mode(prometheus_models.QueryEditorMode.CODE)
         .expr(line.query)
         .legend_format(line.name)
+    )
+
+
+def _new_versions() -> dashboard.AnnotationQuery:
+    """Marks the times at which another version takes over."""
+    return (
+        dashboard.AnnotationQuery()
+        .name("New version")
+        .datasource(SOURCE)
+        .enable(True)
+        .icon_color("blue")
+        .expr(f"changes(emotion_model_version{{{MODELS}}}[$__rate_interval]) > 0")
+        .title_format("{{model_name}}: another version on {{instance}}")
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .parts import MODELS, SERVERS, Bounds, Line, board, chart, figure, mean, quantile, rate, share
-from .sdk import dashboard, models, units
+from .sdk import models, units
 
 _SERVING, _CORE = ":tensorflow:serving", ":tensorflow:core"
 _LOADS = ":tensorflow:cc:saved_model"
@@ -36,22 +36,6 @@ def serving() -> models.Dashboard:
             ("Model runs", _runs()),
             ("Versions", _versions()),
         ],
-        [new_versions()],
-    )
-
-
-def new_versions() -> dashboard.AnnotationQuery:
-    """Marks the times at which another version takes over."""
-    from .parts import SOURCE
-
-    return (
-        dashboard.AnnotationQuery()
-        .name("New version")
-        .datasource(SOURCE)
-        .enable(True)
-        .icon_color("blue")
-        .expr(f"changes(emotion_model_version{{{MODELS}}}[$__rate_interval]) > 0")
-        .title_format("{{model_name}}: another version on {{instance}}")
     )
 
 
