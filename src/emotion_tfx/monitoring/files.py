@@ -104,6 +104,9 @@ def write_grafana(
     place = dashboards or (folder / "dashboards").absolute()
     shutil.copytree(DASHBOARDS, folder / "dashboards", dirs_exist_ok=True)
     provisioning = folder / "provisioning"
+    for unused in ("alerting", "plugins"):
+        # Grafana logs an error where one of its folders is missing.
+        (provisioning / unused).mkdir(parents=True, exist_ok=True)
     _fill(
         "grafana/datasource.yml",
         provisioning / "datasources" / "emotion.yml",
