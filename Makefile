@@ -1,6 +1,7 @@
 # make run       everything, from the data to a served model (DATA=path for your own data)
 # make test      lint, types and all tests
 # make setup     only install, into .venv
+# make dashboards  Grafana's dashboards, from their code
 # make pictures  the picture in the README, from the web app's browser tests
 
 DATA ?=
@@ -11,7 +12,7 @@ EMOTION := .venv/bin/emotion
 PYTHON := .venv/bin/python
 SCHEMAS := .venv/.schemas
 
-.PHONY: run test setup pictures clean
+.PHONY: run test setup dashboards pictures clean
 
 run: setup
 	$(EMOTION) run $(if $(DATA),--data $(DATA))
@@ -40,6 +41,9 @@ $(SCHEMAS): tests/deploy/schemas.txt $(INSTALLED) | $(UV)
 .uv/bin/uv:
 	python3 -m venv .uv
 	.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+dashboards: setup
+	$(PYTHON) -m emotion_tfx.monitoring.dashboards
 
 pictures: setup
 	tests/install-programs.sh

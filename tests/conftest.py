@@ -24,6 +24,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST[0]))
 
 
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The corpora that are not ours to keep: beside the checkout, or where the environment says."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("EMOTION_SHARED_DATA", beside))
+    if not (folder / "carer").is_dir():
+        pytest.skip(f"the CARER corpus is not in {folder}")
+    return folder
+
+
 @dataclass(frozen=True)
 class SampleRun:
     """A real run of the pipeline on the bundled sample."""

@@ -6,6 +6,8 @@ import json
 import os
 import sys
 import warnings
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +16,8 @@ import typer
 from emotion_tfx.errors import UserError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from emotion_tfx.config import Settings
     from emotion_tfx.data import Extra
     from emotion_tfx.model.classifier import EmotionClassifier
@@ -28,6 +32,9 @@ app = typer.Typer(
 
 feedback = typer.Typer(help="What people said about the answers in the web app.")
 app.add_typer(feedback, name="feedback", no_args_is_help=True)
+
+monitor = typer.Typer()
+app.add_typer(monitor, name="monitor")
 
 Data = Annotated[
     Path | None,
@@ -58,6 +65,15 @@ Unseen = Annotated[
         help="A CSV, or a folder of them, whose texts must not be trained on: a benchmark's.",
     ),
 ]
+Feedback = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--feedback",
+        help="What people said about answers, for training only: FILE.csv of `emotion feedback "
+        "export`, or the web app's feedback.sqlite itself. It wins over other labels of the same "
+        "text.",
+    ),
+]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Folder for all that a run writes.")
 ]
@@ -76,6 +92,21 @@ Model = Annotated[
     ),
 ]
 
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        "-t",
+        help="A server to watch, as HOST:PORT of its REST interface; 127.0.0.1:8501 without it.",
+    ),
+]
+Alertmanagers = Annotated[
+    list[str] | None,
+    typer.Option("--alertmanager", help="An Alertmanager to tell of alerts, as HOST:PORT."),
+]
+
+_TARGET = "127.0.0.1:8501"
+
 
 @app.command()
 def train(
@@ -83,12 +114,19 @@ def train(
     more: Mores = None,
     extra: Extras = None,
     unseen: Unseen = None,
+    feedback: Feedback = None,
     output: Output = None,
     beam_runner: BeamRunner = None,
     beam_arg: BeamArgs = None,
 ) -> None:
-    """Run the pipeline: check the data, train, evaluate, and push the model if it is good."""
-    _end(_train(_settings(output, beam_runner, beam_arg), data, more, extra, unseen))
+    """Run the pipeline: check the data, train, evaluate, and push the model if it is good.
+
+    It is good if it reaches EMOTION_MIN_ACCURACY on the test texts and lies no more
+    than EMOTION_MAX_DROP below the model in service on the same texts: the one pushed
+    last, or with --feedback else the shipped one.
+    """
+    settings = _settings(output, beam_runner, beam_arg)
+    _end(_train(settings, data, more, extra, unseen, feedback=feedback))
 
 
 @app.command()
@@ -170,11 +208,13 @@ def serve(
     /monitoring/prometheus/metrics is for Prometheus. A new version in the folder
     takes over within a second or two; SIGTERM answers what was accepted, then ends.
     """
+    from emotion_tfx.config import Settings
     from emotion_tfx.model.locate import default_base
-    from emotion_tfx.serving import ServerSettings, log_to_stderr, read_api_key
+    from emotion_tfx.serving import Limits, ServerSettings, log_to_stderr, read_api_key
     from emotion_tfx.serving import serve as serve_model
 
-    base = model_base or default_base()
+    given = Settings.load()
+    base = model_base or default_base(given)
     settings = ServerSettings(
         model_base=base,
         model_name=model_name,
@@ -185,6 +225,7 @@ def serve(
         grpc_port=grpc_port or None,
         api_key=read_api_key(api_key_file),
         workers=workers,
+        limits=Limits(drift_window=given.drift_window),
     )
     address = f"http://{host}:{rest_port}"
     key = ' -H "Authorization: Bearer $EMOTION_API_KEY"' if settings.api_key else ""
@@ -240,7 +281,7 @@ def export(
 
     The label is what they chose. Where several judged one text, the label chosen
     most often counts; between equals, the latest. Train with it:
-    emotion train --data mine.csv --extra feedback.csv
+    emotion train --data mine.csv --feedback feedback.csv
     """
     from emotion_tfx.app.feedback import FeedbackStore
     from emotion_tfx.config import Settings
@@ -249,6 +290,142 @@ def export(
     typer.echo(f"{exported.texts} texts written to {output}")
     if exported.withheld:
         typer.echo(f"{exported.withheld} further judgements were given without their text")
+
+
+@monitor.callback(invoke_without_command=True)
+def watch(
+    context: typer.Context,
+    target: Targets = None,
+    port: Annotated[int, typer.Option(help="Port of Prometheus.")] = 9090,
+    grafana_port: Annotated[int, typer.Option(help="Port of Grafana.")] = 3000,
+    alertmanager: Alertmanagers = None,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(help="A file with the servers' key; or put it into EMOTION_API_KEY."),
+    ] = None,
+    output: Output = None,
+) -> None:
+    """Watch servers with Prometheus, its alerts, and Grafana's dashboards, until Ctrl-C.
+
+    The programs are those of this machine: Prometheus is needed, Grafana is started
+    if it is there. Both listen on loopback only, and keep what they see in the folder
+    monitoring of the output folder. The commands below do the rest.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from emotion_tfx.monitoring.files import Watch
+    from emotion_tfx.monitoring.launch import watch_here
+
+    watched = Watch(target or [_TARGET], alertmanager or (), api_key_file)
+    raise typer.Exit(watch_here(_settings(output), watched, port, grafana_port))
+
+
+@monitor.command()
+def files(
+    folder: Annotated[Path, typer.Argument(help="Where to write.")],
+    target: Targets = None,
+    prometheus: Annotated[
+        str, typer.Option(help="Address at which Grafana will find Prometheus.")
+    ] = "http://127.0.0.1:9090",
+    dashboards: Annotated[
+        Path | None,
+        typer.Option(help="Where Grafana will find the dashboards; FOLDER/grafana/dashboards."),
+    ] = None,
+    alertmanager: Alertmanagers = None,
+    api_key_file: Annotated[
+        Path | None, typer.Option(help="Where Prometheus will find the servers' key, if any.")
+    ] = None,
+) -> None:
+    """Write what Prometheus and Grafana are told by, for Docker, Kubernetes or your own.
+
+    FOLDER/prometheus is for /etc/prometheus, FOLDER/grafana/provisioning for
+    /etc/grafana/provisioning, and FOLDER/grafana/dashboards for any place that
+    --dashboards names. The addresses are those seen from where the programs will run:
+    emotion monitor files deploy --target emotion:8501 --prometheus http://prometheus:9090
+    """
+    from emotion_tfx.monitoring.files import Watch, write_all
+
+    watched = Watch(target or [_TARGET], alertmanager or (), api_key_file)
+    write_all(folder, watched, prometheus, dashboards)
+    typer.echo(f"written  {folder / 'prometheus'} and {folder / 'grafana'}")
+
+
+@monitor.command()
+def report(
+    input_: Annotated[
+        Path | None, typer.Option("--input", "-i", help="A CSV of texts, with labels or without.")
+    ] = None,
+    text_column: Annotated[str, typer.Option(help="The column that holds the text.")] = "text",
+    from_feedback: Annotated[
+        bool,
+        typer.Option("--feedback", help="The texts that people judged in the web app instead."),
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The HTML file to write; drift.html in the output."),
+    ] = None,
+    model: Model = None,
+) -> None:
+    """Compare a model's answers to texts with those it gave when it was judged.
+
+    Writes one HTML file: how far the emotions, the confidence, the lengths and the
+    unknown words have drifted, and how many answers should be right. Where the texts
+    have labels (a column label), it tells beside that how many are.
+    """
+    from rich.console import Console
+
+    from emotion_tfx.monitoring.report import look, print_drift, write_drift_report
+    from emotion_tfx.monitoring.texts import feedback_texts, file_texts
+
+    if (input_ is None) == (not from_feedback):
+        raise UserError(
+            "There are no texts to look at" if input_ is None else "Texts are asked for twice",
+            "Give --input FILE.csv, or --feedback for what people judged in the web app.",
+        )
+    settings = _settings()
+    texts = feedback_texts(settings) if input_ is None else file_texts(input_, text_column)
+    seen = look(_classifier(model), texts)
+    path = write_drift_report(output or settings.output / "drift.html", seen)
+    console = Console(highlight=False)
+    print_drift(console, seen)
+    console.print(f"\nreport  {path}", soft_wrap=True)
+
+
+@monitor.command()
+def reference(
+    data: Annotated[Path, typer.Argument(help="A labelled CSV that the model was not trained on.")],
+    model: Model = None,
+) -> None:
+    """Keep with a model what its answers look like on texts that it is judged on.
+
+    Every model that `emotion train` pushes has that from its test texts. This is for
+    others: without it, a server measures no drift and estimates no accuracy.
+    """
+    from emotion_tfx.monitoring.observe import record_reference
+
+    typer.echo(f"written  {record_reference(_classifier(model), data)}")
+
+
+@app.command()
+def lineage(
+    version: Annotated[
+        str | None, typer.Argument(help="A version's number; the model in service without it.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder that the runs wrote to.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it as JSON.")] = False,
+) -> None:
+    """Tell which data, code and parameters made a version, and what its gate found."""
+    from rich.console import Console
+
+    from emotion_tfx.pipeline.lineage import find_lineage, print_lineage
+
+    found = find_lineage(_settings(output), version)
+    if as_json:
+        sys.stdout.write(found.to_json())
+    else:
+        print_lineage(Console(highlight=False), found)
 
 
 @app.command()
@@ -335,6 +512,7 @@ def _train(
     extra: list[str] | None,
     unseen: list[Path] | None,
     *,
+    feedback: list[str] | None = None,
     trials: int = 0,
 ) -> RunResult:
     from rich.console import Console
@@ -352,30 +530,64 @@ def _train(
         console,
         extras=_extras(settings, more, extra, is_sample=corpus.is_sample),
         unseen=unseen or (),
+        feedback=[_feedback(settings, value) for value in feedback or ()],
         trials=trials,
     )
     stored = (result.report.parent / "metrics.json").read_text(encoding="utf-8")
     print_metrics(console, Metrics.from_dict(json.loads(stored)))
     console.print(f"report  {result.report}", soft_wrap=True)
-    if result.pushed:
-        console.print(f"pushed  {result.version}", soft_wrap=True)
-    elif result.accepted:
-        console.print(f"unchanged  {result.version}", soft_wrap=True)
-    else:
-        in_service = (
-            f"in service stays {result.version}" if result.version else "none is in service"
-        )
-        console.print(
-            f"The model is not good enough and was not pushed; {in_service}. "
-            "The report says why; EMOTION_MIN_ACCURACY and EMOTION_MAX_DROP set what is enough.",
-            soft_wrap=True,
-        )
+    _print_gate(console, result)
     if corpus.is_sample:
         console.print(
             "This model was trained on the bundled sample: it shows the system at work, is no "
             "measure of it, and never becomes the default of `emotion predict`."
         )
     return result
+
+
+def _print_gate(console: Console, result: RunResult) -> None:
+    """What the model was compared with, what came of it, and why."""
+    if result.compared is not None:
+        console.print(
+            f"compared on the test texts with the model in service  {result.compared}",
+            soft_wrap=True,
+        )
+    for reason in result.reasons:
+        console.print(f"  {reason}", soft_wrap=True)
+    if result.pushed:
+        console.print(f"pushed  {result.version}", soft_wrap=True)
+    elif result.accepted:
+        console.print(f"unchanged  {result.version}", soft_wrap=True)
+    else:
+        stays = result.version or result.compared
+        in_service = f"in service stays {stays}" if stays else "none is in service"
+        console.print(
+            f"The model is not good enough and was not pushed; {in_service}. "
+            "EMOTION_MIN_ACCURACY and EMOTION_MAX_DROP set what is enough.",
+            soft_wrap=True,
+        )
+
+
+def _feedback(settings: Settings, value: str) -> Extra:
+    """A file of feedback; what a database holds is written to one in the output folder."""
+    from emotion_tfx.data import Extra
+
+    given = Extra.parse(value)
+    try:
+        with given.path.open("rb") as file:
+            is_database = file.read(16) == b"SQLite format 3\0"
+    except OSError:
+        return given  # Reading it as a CSV tells what is wrong.
+    if not is_database:
+        return given
+    from emotion_tfx.app.feedback import FeedbackStore
+
+    # Named after the database, as there may be several.
+    name = sha256(str(given.path.absolute()).encode()).hexdigest()[:8]
+    exported = settings.output.absolute() / f"{given.path.stem}-{name}.csv"
+    exported.parent.mkdir(parents=True, exist_ok=True)
+    FeedbackStore(f"sqlite:///{given.path.absolute()}").export(exported)
+    return replace(given, path=exported)
 
 
 def _extras(

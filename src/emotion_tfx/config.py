@@ -88,6 +88,12 @@ class Settings(BaseSettings):
         ["--runner=DirectRunner", "--direct_running_mode=in_memory"],
         description="Options of the Beam engine.",
     )
+    drift_window: int = Field(
+        5000,
+        ge=500,
+        description="How many of the last answers a server compares with those that its model "
+        "was judged on.",
+    )
     server: str = Field(
         "http://127.0.0.1:8501", description="Address of the server that the web app asks."
     )

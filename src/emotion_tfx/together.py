@@ -1,4 +1,4 @@
-"""The server and the web app as one: started together, and ended together.
+"""Several programs as one, such as the server and the web app: started and ended together.
 
 ``python -m emotion_tfx.together MODEL_BASE`` runs both until Ctrl-C or SIGTERM. If one of them ends
 by itself, so does the other: half of it would be worse than none.
@@ -7,18 +7,22 @@ by itself, so does the other: half of it would be worse than none.
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from emotion_tfx.errors import UserError
 
 _LOOK_SECONDS = 0.2
 
@@ -35,13 +39,17 @@ class Part:
 
     Attributes:
         name: How it is called.
-        arguments: Those of the ``emotion`` command.
+        arguments: Those of its program.
         ready: The address that answers once the part does.
+        program: The program; the ``emotion`` command unless given.
+        environment: What is set in its environment beside what is set here.
     """
 
     name: str
     arguments: Sequence[str]
     ready: str
+    program: Sequence[str] = (sys.executable, "-m", "emotion_tfx.cli")
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class _StopAsked(Exception):  # noqa: N818
@@ -84,6 +92,30 @@ def run_together(parts: Sequence[Part], announcement: str) -> int:
             signal.signal(number, handler)
 
 
+def check_free(name: str, host: str, port: int, remedy: str) -> None:
+    """Tells of a taken port in our words; others end with a traceback, or in silence.
+
+    Args:
+        name: What wants to listen, as it begins a sentence.
+        host: Where.
+        port: Where.
+        remedy: What to do if the port is taken.
+
+    Raises:
+        UserError: It cannot be listened on.
+    """
+    # The system would quietly take the port modulo 65536.
+    if not 0 < port <= 65535:
+        raise UserError(f"{port} is not a port", "Choose a port between 1 and 65535.")
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as attempt:
+            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            attempt.bind(address)
+    except OSError as error:
+        raise UserError(f"{name} cannot listen on {host}, port {port} ({error})", remedy) from None
+
+
 def _ask_to_stop(number: int, frame: object) -> None:
     raise _StopAsked
 
@@ -91,7 +123,8 @@ def _ask_to_stop(number: int, frame: object) -> None:
 def _start(part: Part) -> subprocess.Popen[bytes]:
     # A session of its own, as Ctrl-C goes to all of a terminal's processes: twice is once too much.
     return subprocess.Popen(
-        [sys.executable, "-m", "emotion_tfx.cli", *part.arguments],
+        [*part.program, *part.arguments],
+        env={**os.environ, **part.environment},
         start_new_session=True,
         preexec_fn=_die_with_parent,
     )

@@ -510,7 +510,7 @@ def test_the_monitoring_page_counts_what_the_server_answers(
         arg=before,
     )
     expect(page.get_by_role("heading", name="Texts a second, by emotion")).to_be_visible()
-    expect(page.get_by_text("exports no measure of drift")).to_be_visible()
+    expect(page.get_by_text("those that the model was judged on")).to_be_visible()
     expect_drawn(page)
     take_picture(page, "monitoring")
     assert_accessible(page)

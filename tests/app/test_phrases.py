@@ -11,6 +11,7 @@ from emotion_tfx.app import views
 from emotion_tfx.app.phrases import PHRASES, Phrase
 from emotion_tfx.app.telemetry import PANELS
 from emotion_tfx.labels import LABELS
+from emotion_tfx.monitoring.reference import FEATURES
 
 APP = Path(views.__file__).parents[1]
 SOURCES = [path for path in APP.rglob("*.py") if path.name != "phrases.py"]
@@ -24,6 +25,7 @@ PARTS = {
     "many.{}": ("file", "paste"),
     "many.sort_{}": ("row", "sure", "unsure", "emotion"),
     "model.{}": ("precision", "recall", "f1", "support"),
+    "monitoring.drift_{}": FEATURES,
     "monitoring.span_{}": ("quarter", "hour", "day", "week"),
     "server.{}": ("away", "starting", "key", "too_large", "busy", "refused", "strange"),
 }

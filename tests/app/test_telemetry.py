@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from emotion_tfx.app.telemetry import Snapshot, TelemetryError, changes, summarise
+from emotion_tfx.app.telemetry import Drift, Snapshot, TelemetryError, changes, summarise
 
 TEXT = """\
 # TYPE :tensorflow:serving:request_count counter
@@ -26,8 +26,15 @@ emotion_predictions_total{model_name="emotion",label="fear"} 2
 # TYPE emotion_judged_texts_total counter
 emotion_judged_texts_total{model_name="emotion",uncertain="true"} 2
 emotion_judged_texts_total{model_name="emotion",uncertain="false"} 6
-# TYPE emotion_drift_class_mix gauge
-emotion_drift_class_mix{window="1h"} 0.25
+# TYPE emotion_drift_texts gauge
+emotion_drift_texts{model_name="emotion"} 900
+# TYPE emotion_drift_distance gauge
+emotion_drift_distance{model_name="emotion",feature="label"} 0.25
+emotion_drift_distance{model_name="emotion",feature="length"} 0.02
+# TYPE emotion_estimated_accuracy gauge
+emotion_estimated_accuracy{model_name="emotion"} 0.7
+# TYPE emotion_reference_accuracy gauge
+emotion_reference_accuracy{model_name="emotion"} 0.9
 """
 
 
@@ -39,7 +46,8 @@ def test_the_figures_are_those_of_the_server():
     assert summary.classes["love"] == 0
     assert summary.unsure_share == 0.25
     assert summary.unknown_share is None
-    assert summary.drift == [("emotion_drift_class_mix", "window=1h", 0.25)]
+    assert summary.drift == Drift(900, {"label": 0.25, "length": 0.02}, 0.7, 0.9)
+    assert summarise(Snapshot.parse("")).drift is None
 
 
 def test_quantiles_are_those_of_prometheus():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import subprocess
@@ -34,7 +35,9 @@ texts = st.lists(st.sampled_from(["sun", "SUN", "rain", "é", "😢", "\x07"]), 
     "!\n".join
 )
 rows = st.lists(st.tuples(texts, st.sampled_from(LABELS)), max_size=30)
-quick = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def own_texts(count: int, note: str = "own") -> Rows:
@@ -97,7 +100,12 @@ def check_rules(report: DataReport, out: Path, rows_given: int) -> None:
     assert report.rows_read == sum(file.rows for file in report.files) == rows_given
     assert report.rows_written == sum(map(len, found.values()))
     dropped = (
-        report.empty + report.duplicates + report.conflicts + report.leaked + report.overlapping
+        report.empty
+        + report.duplicates
+        + report.conflicts
+        + report.leaked
+        + report.overlapping
+        + report.superseded
     )
     assert report.rows_read == report.rows_written + dropped
 
@@ -475,3 +483,59 @@ def test_a_place_that_cannot_be_written_is_told(main: Corpus, tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         prepare(main, tmp_path / "file" / "out")
+
+
+# Feedback
+
+
+def test_feedback_wins_over_every_other_label_of_a_text(main: Corpus, tmp_path: Path):
+    extra = Extra(write(tmp_path / "more.csv", [("fog", "joy")]), 0.5, same_domain=True)
+    given = write(tmp_path / "feedback.csv", [("Own joy 3!", "fear"), ("fog", "anger")])
+    report = prepare(main, tmp_path / "out", extras=[extra], feedback=[Extra(given, 2.0)])
+    trained = {row["text"]: row for row in read(tmp_path / "out", "train")}
+    assert "own joy 3" not in trained
+    assert LABELS[int(trained["Own joy 3!"]["label"])] == "fear"
+    assert LABELS[int(trained["fog"]["label"])] == "anger"
+    assert {(row["weight"], row["domain"]) for row in (trained["fog"], trained["Own joy 3!"])} == {
+        ("2.0", "main")
+    }
+    assert (report.superseded, report.overlapping, report.feedback) == (1, 1, 2)
+    assert report.files[-2].role == "feedback"
+    assert report.files[-2].sha256 == hashlib.sha256(given.read_bytes()).hexdigest()
+
+
+def test_what_people_said_last_counts(main: Corpus, tmp_path: Path):
+    older = write(tmp_path / "older.csv", [("fog", "joy"), ("ice", "joy"), ("ice", "love")])
+    newer = write(tmp_path / "newer.csv", [("FOG", "fear")])
+    report = prepare(main, tmp_path / "out", feedback=[Extra(older), Extra(newer)])
+    assert training_texts(tmp_path / "out") == {("FOG", "fear"): 1, ("ice", "love"): 1}
+    assert (report.superseded, report.feedback) == (2, 2)
+
+
+def test_feedback_never_reaches_what_is_held_out_nor_takes_from_it(main: Corpus, tmp_path: Path):
+    given = write(tmp_path / "feedback.csv", [("Rain", "fear"), ("SUN!", "fear"), ("fog", "fear")])
+    before = prepare(main, tmp_path / "before")
+    report = prepare(main, tmp_path / "out", feedback=[Extra(given)])
+    for split in ("validation", "test"):
+        assert read(tmp_path / "out", split) == read(tmp_path / "before", split)
+    assert training_texts(tmp_path / "out") == {("fog", "fear"): 1}
+    assert (report.leaked - before.leaked, report.feedback) == (2, 1)
+
+
+@quick
+@given(main=rows, extra=rows, said=rows)
+def test_the_rules_hold_for_any_feedback(
+    tmp_path_factory: pytest.TempPathFactory, main: Rows, extra: Rows, said: Rows
+):
+    folder = tmp_path_factory.mktemp("data")
+    more = write(folder / "more.csv", [*extra, ("one more", "joy")])
+    told = write(folder / "feedback.csv", [*said, ("one more", "fear")])
+    main += own_texts(10)
+    report = prepare(
+        unsplit(folder, main), folder / "out", extras=[Extra(more)], feedback=[Extra(told)]
+    )
+    check_rules(report, folder / "out", len(main) + len(extra) + len(said) + 2)
+    label_of = {text_key(text): label for text, label in [*said, ("one more", "fear")]}
+    trained = {text_key(row["text"]): row for row in read(folder / "out", "train")}
+    for key in label_of.keys() & trained.keys():
+        assert LABELS[int(trained[key]["label"])] == label_of[key]

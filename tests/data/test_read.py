@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion_tfx.data import Row, check_classes, read_csv
+from emotion_tfx.data import Row, check_classes, read_csv, read_texts
 from emotion_tfx.data.read import MAX_TEXT, read_counted
 from emotion_tfx.errors import UserError
 from emotion_tfx.labels import LABELS
@@ -219,3 +219,21 @@ def test_all_six_labels_must_occur(tmp_path: Path):
         check_classes(rows[:2] + rows[3:5], path=tmp_path)
     assert "love, surprise" in caught.value.problem
     assert caught.value.path == tmp_path
+
+
+def test_texts_may_have_labels_or_not(write: Callable[..., Path]):
+    assert read_texts(write("text,label\nso sad,0\n,1\nboo,fear\n")) == (["so sad", "boo"], [0, 4])
+    assert read_texts(write("id,Review\n1,so sad\n2, \n"), "review") == (["so sad"], None)
+
+
+def test_the_answers_of_a_model_are_no_labels(write: Callable[..., Path]):
+    content = "text,label,confidence,p_sadness\nso sad,joy,0.6,0.4\n"
+    assert read_texts(write(content)) == (["so sad"], None)
+
+
+@pytest.mark.parametrize("content", ["", "text\n", "text\n \n", "other\nso sad\n", "text\na,b\n"])
+def test_a_file_without_texts_is_refused(write: Callable[..., Path], content: str):
+    path = write(content)
+    with pytest.raises(UserError) as caught:
+        read_texts(path)
+    assert caught.value.path == path

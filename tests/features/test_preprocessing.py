@@ -10,9 +10,10 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from emotion_tfx.features.ids import FIRST_WORD_ID, UNKNOWN_ID
 from emotion_tfx.features.preprocessing import SUBWORD_BUCKETS, FeatureOptions
 from emotion_tfx.features.text import SUBWORDS, TextSteps
-from emotion_tfx.features.vocabulary import FIRST_WORD_ID, UNKNOWN_ID, VocabularyOptions
+from emotion_tfx.features.vocabulary import VocabularyOptions
 
 from .conftest import TEXTS, Transformed, rows_of
 

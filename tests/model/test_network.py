@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from emotion_tfx.features import glove
+from emotion_tfx.features.ids import FIRST_WORD_ID, UNKNOWN_ID
 from emotion_tfx.features.preprocessing import STEM_IDS, SUBWORD_IDS, WORD_IDS
-from emotion_tfx.features.vocabulary import FIRST_WORD_ID, UNKNOWN_ID
 from emotion_tfx.model.hyperparameters import Hyperparameters
 from emotion_tfx.model.network import POSITIONS, EmotionNetwork, initialise_embeddings
 

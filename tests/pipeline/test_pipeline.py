@@ -51,7 +51,7 @@ def test_anomalies_end_the_run_and_are_all_told(tmp_path: Path):
     assert "test data, column label: Unexpectedly large value: 6" in str(error.value)
 
 
-def settings(folder: Path, trials: int = 0) -> PipelineSettings:
+def settings(folder: Path, trials: int = 0, baseline: Path | None = None) -> PipelineSettings:
     return PipelineSettings(
         data=folder / "data",
         data_report="{}",
@@ -61,6 +61,7 @@ def settings(folder: Path, trials: int = 0) -> PipelineSettings:
         hyperparameters=folder / "hyperparameters",
         facts={"corpus": "a corpus"},
         trials=trials,
+        baseline=baseline,
         beam_args=("--runner=FlinkRunner", "--parallelism=3"),
     )
 
@@ -94,6 +95,20 @@ def test_hyperparameters_are_searched_only_when_asked(tmp_path: Path):
     assert "StoredHyperparameters" in names(0)
     assert names(3) - names(0) == {"Tuner"}
     assert "Tuner" in upstream(create_pipeline(settings(tmp_path, 3)), "Trainer")
+
+
+def test_a_candidate_is_compared_with_the_last_one_pushed_or_with_the_one_it_is_given(
+    tmp_path: Path,
+):
+    def compared(baseline: Path | None) -> tuple[str, str]:
+        pipeline = create_pipeline(settings(tmp_path, baseline=baseline))
+        (evaluator,) = (node for node in pipeline.components if node.id == "Evaluator")
+        (reporter,) = (node for node in pipeline.components if node.id == "Reporter")
+        channels = evaluator.inputs["baseline_model"], reporter.inputs["baseline"]
+        return tuple(channel.producer_component_id for channel in channels)
+
+    assert compared(None) == ("LatestBlessed", "LatestBlessed")
+    assert compared(tmp_path / "shipped") == ("InService", "InService")
 
 
 def test_the_beam_engine_and_the_folders_are_those_given(tmp_path: Path):

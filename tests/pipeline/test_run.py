@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,14 +12,16 @@ import pytest
 from emotion_tfx.config import Paths
 from emotion_tfx.errors import UserError
 from emotion_tfx.evaluation import read_cases
+from emotion_tfx.labels import LABELS
 from emotion_tfx.model.classifier import EmotionClassifier
 from emotion_tfx.model.hyperparameters import Hyperparameters
 from emotion_tfx.model.locate import newest_version
+from emotion_tfx.monitoring.reference import read_reference
 from emotion_tfx.pipeline.run import _explained, _stored_hyperparameters
 
-from ..command import Ended, train
+from ..command import SAMPLE, Ended, emotion, train
 from ..conftest import SampleRun
-from .metadata import assert_metadata_sound
+from .metadata import assert_metadata_sound, parameters
 
 LEARNS = ("CsvExampleGen", "StatisticsGen", "Transform", "Trainer")
 JUDGES = ("LatestBlessed", "Evaluator", "Reporter", "Pusher")
@@ -42,7 +46,10 @@ def test_a_run_tells_of_each_component_and_pushes_the_model_with_its_card(
     assert card.startswith("---")
     assert f"| model version | {run.model.name} |" in card
     assert "| Files | emotions.csv |" in card
-    assert (run.model / "assets.extra" / "metrics.json").is_file()
+    reference = read_reference(run.model)
+    assert reference is not None
+    figures = json.loads((run.model / "assets.extra" / "metrics.json").read_text("utf-8"))
+    assert (reference.texts, reference.accuracy) == (figures["n"], figures["accuracy"])
     behaviour = json.loads((run.model / "assets.extra" / "behaviour.json").read_text("utf-8"))
     assert behaviour["cases"] == len(read_cases())
     assert f"| all | {behaviour['cases']} | {behaviour['passed']} |" in card
@@ -86,19 +93,49 @@ def assert_refused(run: SampleRun, ended: Ended) -> str:
     return report
 
 
-def test_a_worse_model_is_not_pushed_and_stands_beside_the_one_in_service(
-    sample_run_in_place: SampleRun,
+def poisoned(run: SampleRun, folder: Path) -> Path:
+    """Feedback that gives every text of the training split a wrong label."""
+    with (run.paths.data / "train" / "data.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    path = folder / "poison.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        wrong = [(row["text"], (int(row["label"]) + 1) % len(LABELS), "feedback") for row in rows]
+        csv.writer(file).writerows([("text", "label", "source"), *wrong])
+    return path
+
+
+def test_a_model_that_feedback_made_worse_is_refused_and_stands_beside_the_one_in_service(
+    sample_run_in_place: SampleRun, tmp_path: Path
 ):
     run = sample_run_in_place
-    before = content(run.paths.serving_model)
-    hardly_trained = '{"units": 1, "dense_units": 1, "min_examples": 1, "max_examples": 1}'
-    run.paths.hyperparameters.write_text(hardly_trained)
-    ended = train(run.output)
+    before, test = content(run.paths.serving_model), content(run.paths.data / "test")
+    poison = poisoned(run, tmp_path)
+    ended = emotion("train", "--data", SAMPLE, "--output", run.output, "--feedback", poison)
     assert "Trainer" not in ended.unchanged
     report = assert_refused(run, ended)
     assert "more than the 0.010 allowed" in report
     assert '<th class="n">in service</th>' in report
     assert content(run.paths.serving_model) == before
+
+    # The feedback, and nothing else, was trained on; the rows it was measured on are the same.
+    with (run.paths.data / "train" / "data.csv").open(encoding="utf-8", newline="") as file:
+        trained = [(row["text"], row["label"]) for row in csv.DictReader(file)]
+    with poison.open(encoding="utf-8", newline="") as file:
+        assert trained == [(row["text"], row["label"]) for row in csv.DictReader(file)]
+    assert content(run.paths.data / "test") == test
+    assert f"{len(trained):,} of them feedback" in ended.output
+
+    # What was compared, and why it was refused, in words; and all of it is in the store.
+    assert f"compared on the test texts with the model in service  {run.model}" in ended.output
+    assert "below the" in ended.output
+    assert "more than the 0.010 allowed" in ended.output
+    kept = parameters(run.paths, "Reporter")
+    (file,) = [
+        each for each in json.loads(kept["data_report"])["files"] if each["role"] == "feedback"
+    ]
+    assert file["sha256"] == hashlib.sha256(poison.read_bytes()).hexdigest()
+    assert file["rows"] == len(trained)
+    assert json.loads(kept["code"])["emotion-tfx"]
 
 
 def test_a_model_below_the_floor_is_not_pushed(sample_run_in_place: SampleRun):

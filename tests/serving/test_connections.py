@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -132,6 +133,31 @@ def test_more_connections_than_allowed_are_told_so(client: httpx.Client):
     finally:
         for connection in connections:
             connection.close()
+
+
+def refusals(client: httpx.Client, status: int) -> float:
+    while not (reply := client.get("/monitoring/prometheus/metrics")).is_success:
+        time.sleep(0.01)  # Connections that others have just closed still count.
+    start = f'emotion_refused_requests_total{{status="{status}"}} '
+    return sum(
+        float(line.removeprefix(start))
+        for line in reply.text.splitlines()
+        if line.startswith(start)
+    )
+
+
+def test_refusals_are_counted_though_no_interface_sees_them(client: httpx.Client):
+    before = {status: refusals(client, status) for status in (413, 503)}
+    assert client.post(f"{MODEL}:predict", content=b" " * 300_000).status_code == 413
+    connections = [connect(client) for _ in range(41)]
+    try:
+        assert connections[-1].recv(200).startswith(b"HTTP/1.1 503")
+    finally:
+        for connection in connections:
+            connection.close()
+    after = {status: refusals(client, status) for status in (413, 503)}
+    assert after[413] == before[413] + 1
+    assert after[503] > before[503]
 
 
 def test_large_bodies_at_a_time_are_bounded_together(client: httpx.Client):

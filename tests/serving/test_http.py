@@ -325,6 +325,10 @@ def test_a_server_without_a_version_is_alive_but_not_ready(model_base: ModelBase
             404,
             {"error": "Servable not found for request: Latest(emotion)"},
         )
+        page = client.get("/monitoring/prometheus/metrics").text
+        assert 'emotion_ready_versions{model_name="emotion"} 0\n' in page
+        assert 'request_count{model_name="emotion",status="INTERNAL"} 0\n' in page
+        assert "emotion_model_version{" not in page
 
 
 def test_pages_that_are_not_there(client: httpx.Client):

@@ -157,6 +157,21 @@ def test_the_newest_loadable_version_serves_when_newer_ones_are_broken(
     model_base.push(3, broken=True)
     manager = start()
     wait_for(manager, v3=State.END, v2=State.AVAILABLE)
+    wait_until(lambda: manager.failing == 1)
+    model_base.remove(3)
+    wait_until(lambda: manager.failing == 0)
+
+
+def test_a_broken_version_that_another_has_outdone_fails_nobody(
+    model_base: ModelBase, start: Start
+):
+    model_base.push(1, broken=True)
+    manager = start()
+    wait_until(lambda: manager.failing == 1)
+    assert not manager.ready
+    model_base.push(2)
+    wait_until(lambda: manager.failing == 0)
+    assert manager.ready
 
 
 def test_deleting_the_newest_version_rolls_back_to_the_one_before(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from emotion_tfx.model.locate import shipped_base
 from emotion_tfx.serving.metrics import ServingMetrics, SharedValues
 
 from .conftest import MODEL, ModelBase, free_port, wait_until
@@ -134,3 +136,30 @@ def test_a_worker_that_cannot_start_ends_the_server_with_a_reason(tmp_path: Path
     settings = ServerSettings(tmp_path, model_config=tmp_path / "missing.pbtxt", workers=2)
     with pytest.raises(UserError, match="configuration cannot be read"):
         serve(settings)
+
+
+def window(address: str) -> set[int]:
+    """What several looks, at whichever process answers, tell of the texts in the window."""
+    found = set()
+    for _ in range(6):
+        page = httpx.get(f"{address}/monitoring/prometheus/metrics", timeout=60).text
+        line = r'^emotion_drift_texts\{model_name="emotion"\} (\d+)$'
+        match = re.search(line, page, flags=re.MULTILINE)
+        found.add(int(match[1]) if match else -1)
+    return found
+
+
+def test_the_windows_of_workers_add_up_and_that_of_a_dead_one_goes(tmp_path: Path):
+    base = tmp_path / "models"
+    shutil.copytree(shipped_base(), base)
+    with two_workers(base) as (process, address, _):
+        for _ in range(30):
+            reply = httpx.post(f"{address}/v1/emotions", json={"text": "i am happy"}, timeout=60)
+            assert reply.is_success
+        wait_until(lambda: window(address) == {30})
+        before = children(process)
+        os.kill(before[0], signal.SIGKILL)
+        wait_until(lambda: len(set(children(process)) - set(before)) == 1)
+        wait_until(lambda: len(window(address)) == 1 and -1 not in window(address))
+        (left,) = window(address)
+        assert left < 30

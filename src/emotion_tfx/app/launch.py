@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import socket
 import sys
 from pathlib import Path
 
 from emotion_tfx.config import Settings
 from emotion_tfx.errors import UserError
+from emotion_tfx.together import check_free
 
 
 def is_installed() -> bool:
@@ -35,7 +35,8 @@ def launch(settings: Settings, host: str, port: int) -> None:
             f"{settings.server!r} is no address of a server",
             "Write it with its scheme, as in http://127.0.0.1:8501.",
         )
-    _check_free(host, port)
+    remedy = "Stop the program that uses it, or choose another with --port."
+    check_free("The web app", host, port, remedy)
     shown = f"[{host}]" if ":" in host else host
     print(  # noqa: T201
         f"web app  http://{shown}:{port}  (asks the server at {settings.server})", flush=True
@@ -44,20 +45,3 @@ def launch(settings: Settings, host: str, port: int) -> None:
     environment = {**os.environ, "EMOTION_SERVER": settings.server}
     options = [f"--server.address={host}", f"--server.port={port}"]
     os.execve(sys.executable, [*command, *options], environment)
-
-
-def _check_free(host: str, port: int) -> None:
-    """Tells of a taken port in our words; Streamlit would end with a traceback or in silence."""
-    # The system would quietly take the port modulo 65536.
-    if not 0 < port <= 65535:
-        raise UserError(f"{port} is not a port", "Choose a port between 1 and 65535.")
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, socket.SOCK_STREAM) as attempt:
-            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            attempt.bind(address)
-    except OSError as error:
-        raise UserError(
-            f"The web app cannot listen on {host}, port {port} ({error})",
-            "Stop the program that uses it, or choose another with --port.",
-        ) from None

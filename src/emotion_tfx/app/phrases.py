@@ -456,13 +456,34 @@ PHRASES: dict[str, Phrase] = {
     "monitoring.confidence_over_time": Phrase("Mean confidence", "Keyakinan rata-rata"),
     "monitoring.drift": Phrase("Drift", "Pergeseran"),
     "monitoring.drift_none": Phrase(
-        "The server exports no measure of drift. The mix of emotions, the confidence and the share "
-        "of unknown words above show a change of the texts as well.",
-        "Server tidak mengekspor ukuran pergeseran. Campuran emosi, keyakinan, dan bagian kata tak "
-        "dikenal di atas juga menunjukkan perubahan teks.",
+        "The server has nothing to compare the last answers with. The mix of emotions, the "
+        "confidence and the share of unknown words above show a change of the texts as well.",
+        "Server tidak punya pembanding untuk jawaban terakhir. Campuran emosi, keyakinan, dan "
+        "bagian kata tak dikenal di atas juga menunjukkan perubahan teks.",
     ),
+    "monitoring.drift_few": Phrase(
+        "The last {count} answers are too few to compare with those that the model was judged on; "
+        "it takes {least}.",
+        "{count} jawaban terakhir terlalu sedikit untuk dibandingkan dengan jawaban saat model "
+        "dinilai; diperlukan {least}.",
+    ),
+    "monitoring.drift_lead": Phrase(
+        "The last {count} answers against those that the model was judged on. A distance of 0 is "
+        "no change, 1 the largest there is; from {least} on, texts or answers have changed.",
+        "{count} jawaban terakhir dibandingkan dengan jawaban saat model dinilai. Jarak 0 berarti "
+        "tidak berubah, 1 yang terbesar; mulai {least}, teks atau jawaban sudah berubah.",
+    ),
+    "monitoring.drift_label": Phrase("Emotions answered", "Emosi yang dijawab"),
+    "monitoring.drift_confidence": Phrase("How sure the answers are", "Seberapa yakin jawabannya"),
+    "monitoring.drift_length": Phrase("Length of the texts", "Panjang teks"),
+    "monitoring.drift_unknown_words": Phrase("Unknown words", "Kata tak dikenal"),
+    "monitoring.changed": Phrase("changed", "berubah"),
+    "monitoring.unchanged": Phrase("as when it was judged", "seperti saat dinilai"),
+    "monitoring.estimated": Phrase("Right, by estimate", "Benar, menurut perkiraan"),
+    "monitoring.when_judged": Phrase("Right when judged", "Benar saat dinilai"),
     "monitoring.measure": Phrase("Measure", "Ukuran"),
-    "monitoring.value": Phrase("Value", "Nilai"),
+    "monitoring.distance": Phrase("Distance", "Jarak"),
+    "monitoring.verdict": Phrase("Verdict", "Putusan"),
     "monitoring.waiting": Phrase(
         "Charts over time appear here after five seconds.",
         "Grafik dari waktu ke waktu muncul di sini setelah lima detik.",

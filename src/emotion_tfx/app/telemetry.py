@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from emotion_tfx.labels import LABELS
 
 _SERVING, _CORE = ":tensorflow:serving", ":tensorflow:core"
-_DRIFT = "emotion_drift"
+_DRIFT = "emotion_drift_distance"
 
 Labels = frozenset[tuple[str, str]]
 
@@ -124,14 +124,23 @@ class Snapshot:
             bounds, tuple(counts[bound] for bound in bounds), self.total(f"{name}_sum", **labels)
         )
 
-    def drift(self) -> list[tuple[str, str, float]]:
-        """What is exported about drift: the metric's name, its labels, its value."""
-        return [
-            (name, ", ".join(f"{key}={value}" for key, value in sorted(labels)), value)
-            for name, values in sorted(self.samples.items())
-            if name.startswith(_DRIFT)
-            for labels, value in values.items()
-        ]
+    def drift(self) -> Drift | None:
+        """What is told of the last answers; None where no model has anything to compare with."""
+        if "emotion_drift_texts" not in self.samples:
+            return None
+        distances: defaultdict[str, float] = defaultdict(float)
+        for labels, value in self.samples.get(_DRIFT, {}).items():
+            feature = dict(labels).get("feature", "")
+            distances[feature] = max(distances[feature], value)
+        return Drift(
+            texts=self._least("emotion_drift_texts") or 0,
+            distances=dict(distances),
+            estimated=self._least("emotion_estimated_accuracy"),
+            reference=self._least("emotion_reference_accuracy"),
+        )
+
+    def _least(self, name: str) -> float | None:
+        return min(self.samples.get(name, {}).values(), default=None)
 
     def _by_bound(self, name: str, labels: dict[str, str]) -> dict[float, float]:
         counts: defaultdict[float, float] = defaultdict(float)
@@ -144,6 +153,23 @@ class Snapshot:
         return {
             found: value for found, value in self.samples.get(name, {}).items() if wanted <= found
         }
+
+
+@dataclass(frozen=True)
+class Drift:
+    """The last answers against those that the model was judged on; of several models, the worst.
+
+    Attributes:
+        texts: How many answers.
+        distances: How far each feature is from what it was, 0 to 1; empty for too few texts.
+        estimated: The accuracy as far as it can be told without labels; None likewise.
+        reference: That on the texts it was judged on.
+    """
+
+    texts: float
+    distances: dict[str, float]
+    estimated: float | None
+    reference: float | None
 
 
 @dataclass(frozen=True)
@@ -161,7 +187,7 @@ class Summary:
         unknown_share: Share of words that it did not know, in a sample; None without a word.
         text_characters: The lengths of the texts.
         model_age: Seconds since the serving model was saved; None if not told.
-        drift: Name, labels and value of what is exported about drift.
+        drift: The last answers against those that the model was judged on; None if not told.
     """
 
     requests: dict[str, float]
@@ -174,16 +200,17 @@ class Summary:
     unknown_share: float | None
     text_characters: Histogram
     model_age: float | None
-    drift: list[tuple[str, str, float]]
+    drift: Drift | None
 
 
 def summarise(snapshot: Snapshot) -> Summary:
     """The figures of one snapshot."""
     runs = snapshot.total(f"{_CORE}:graph_runs")
     classes = snapshot.by("emotion_predictions", "label")
+    requests = snapshot.by(f"{_SERVING}:request_count", "status")
     ages = snapshot.samples.get("emotion_model_age_seconds", {}).values()
     return Summary(
-        requests=snapshot.by(f"{_SERVING}:request_count", "status"),
+        requests={status: count for status, count in requests.items() if count},
         latency=snapshot.histogram(f"{_SERVING}:request_latency"),
         graph_runs=runs,
         graph_run_mean=snapshot.total(f"{_CORE}:graph_run_time_usecs") / runs if runs else None,
@@ -264,7 +291,7 @@ PANELS: tuple[Panel, ...] = (
     ),
     Panel(
         "monitoring.drift",
-        (("{__name__}", f'{{__name__=~"{_DRIFT}.*"}}'),),
+        (("{feature}", f"max by (feature) ({_DRIFT})"),),
     ),
 )
 

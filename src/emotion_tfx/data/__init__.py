@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from emotion_tfx.data.find import Corpus, find_corpus, sample_corpus, written_texts
 from emotion_tfx.data.prepare import DataReport, Extra, FileReport, prepare, text_key
-from emotion_tfx.data.read import Row, check_classes, read_csv
+from emotion_tfx.data.read import Row, check_classes, read_csv, read_texts
 
 __all__ = [
     "Corpus",
@@ -16,6 +16,7 @@ __all__ = [
     "find_corpus",
     "prepare",
     "read_csv",
+    "read_texts",
     "sample_corpus",
     "text_key",
     "written_texts",

@@ -15,6 +15,9 @@ The rules, in the order in which they apply:
    has. Further rows of the corpus itself are weighted so that over-sampled classes do not distort
    its balance. Those of another domain keep their own balance, and a column names the domain, for
    training to allow for it.
+6. Feedback adds to training only, as texts of the corpus itself, and what people said about a text
+   takes the place of every label that training has for it. Of several judgements of a text the one
+   that comes last counts.
 
 Every row that goes is counted, by its reason, in the :class:`DataReport`.
 """
@@ -31,7 +34,7 @@ import re
 import tempfile
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -99,22 +102,24 @@ class FileReport:
 
     Attributes:
         path: The file.
-        role: ``train``, ``validation``, ``test``, ``unsplit`` or ``extra``.
+        role: ``train``, ``validation``, ``test``, ``unsplit``, ``extra`` or ``feedback``.
         rows: Rows below the header.
         empty: Those dropped because they have no text.
+        sha256: Of its bytes.
     """
 
     path: str
     role: str
     rows: int
     empty: int
+    sha256: str
 
 
 @dataclass(frozen=True)
 class DataReport:
     """What :func:`prepare` read, dropped and wrote.
 
-    ``rows_read`` equals ``rows_written`` plus the five counts of dropped rows.
+    ``rows_read`` equals ``rows_written`` plus the six counts of dropped rows.
 
     Attributes:
         corpus: The corpus's name.
@@ -128,6 +133,8 @@ class DataReport:
         leaked: Dropped: the same text stands in validation or test (for validation: in test), or
             among those never to be trained on.
         overlapping: Dropped: an extra source's text that an earlier source has.
+        superseded: Dropped: feedback, or later feedback, tells the label of the same text.
+        feedback: Rows in training that feedback gave.
         labels: Rows per split and label.
         sources: Rows per split and source.
     """
@@ -142,6 +149,8 @@ class DataReport:
     conflicts: int
     leaked: int
     overlapping: int
+    superseded: int
+    feedback: int
     labels: dict[str, dict[str, int]]
     sources: dict[str, dict[str, int]]
 
@@ -174,16 +183,22 @@ class _Ledger:
             total = len(rows) + empty
             cleaned = (Row(clean_text(row.text), row.label, row.source) for row in rows)
             kept = [_Text(row, text_key(row.text)) for row in cleaned if row.text]
-            self.files.append(FileReport(str(path), role, total, total - len(kept)))
+            self.files.append(FileReport(str(path), role, total, total - len(kept), _hash(path)))
             self.dropped["empty"] += total - len(kept)
             texts += kept
         return texts
 
-    def without(self, texts: list[_Text], keys: set[str], reason: str) -> list[_Text]:
+    def without(self, texts: list[_Text], keys: Collection[str], reason: str) -> list[_Text]:
         """Drops the texts that stand elsewhere."""
         kept = [text for text in texts if text.key not in keys]
         self.dropped[reason] += len(texts) - len(kept)
         return kept
+
+    def latest(self, texts: list[_Text]) -> list[_Text]:
+        """Leaves each text once, as it stands last."""
+        last = {text.key: text for text in texts}
+        self.dropped["superseded"] += len(texts) - len(last)
+        return list(last.values())
 
     def resolve(self, texts: list[_Text]) -> list[_Text]:
         """Leaves each text once, under the label that it has most often; ties go altogether."""
@@ -200,7 +215,12 @@ class _Ledger:
 
 
 def prepare(
-    corpus: Corpus, out: Path, *, extras: Sequence[Extra] = (), unseen: Sequence[Path] = ()
+    corpus: Corpus,
+    out: Path,
+    *,
+    extras: Sequence[Extra] = (),
+    unseen: Sequence[Path] = (),
+    feedback: Sequence[Extra] = (),
 ) -> DataReport:
     """Reads a corpus and writes its splits by the rules above.
 
@@ -215,6 +235,7 @@ def prepare(
         extras: Sources that add to the training split.
         unseen: Files, or folders of them, whose texts must not be trained on, such as those of a
             benchmark.
+        feedback: What people said about texts, the latest last.
 
     Returns:
         The report that was written as ``report.json``.
@@ -232,20 +253,37 @@ def prepare(
         text_key(row.text) for path in unseen for file in files_at(path) for row in read_csv(file)
     }
     train = ledger.without(splits["train"], held_out, "leaked")
-    main = ledger.resolve(train)
+    judged = _judged(feedback, held_out, ledger)
+    main = ledger.resolve(ledger.without(train, judged.keys(), "superseded"))
     check_classes((text.row for text in main), path=_place_of(corpus))
-    seen = {text.key for text in train}
+    seen = {text.key for text in train} | judged.keys()
     written = {name: [_Weighted(text.row) for text in splits[name]] for name in SPLITS}
-    written["train"] = [_Weighted(text.row) for text in main]
+    written["train"] = [_Weighted(text.row) for text in main] + list(judged.values())
     for extra in extras:
         texts = ledger.without(ledger.read(files_at(extra.path), "extra"), held_out, "leaked")
         for source in _by_source(texts):
             fresh = ledger.without(source, seen, "overlapping")
             seen.update(text.key for text in fresh)
             written["train"] += _weighted(ledger.resolve(fresh), main, extra)
-    report = _report(corpus, ledger, written)
+    report = _report(corpus, ledger, written, len(judged))
     _publish(out, written, report)
     return report
+
+
+def _judged(feedback: Sequence[Extra], held_out: set[str], ledger: _Ledger) -> dict[str, _Weighted]:
+    """What people said, by the keys of the texts."""
+    read = [
+        (text, extra.weight)
+        for extra in feedback
+        for text in ledger.without(
+            ledger.read(files_at(extra.path), "feedback"), held_out, "leaked"
+        )
+    ]
+    weights = {text.key: weight for text, weight in read}
+    return {
+        text.key: _Weighted(text.row, weights[text.key])
+        for text in ledger.latest([text for text, _ in read])
+    }
 
 
 def clean_text(text: str) -> str:
@@ -298,6 +336,14 @@ def _divide(
     for text in texts:
         splits[split_of[text.key]].append(text)
     return splits
+
+
+def _hash(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _position(key: str) -> float:
@@ -378,7 +424,9 @@ def _place_of(corpus: Corpus) -> Path:
     return files[0] if len(files) == 1 else files[0].parent
 
 
-def _report(corpus: Corpus, ledger: _Ledger, written: Mapping[str, list[_Weighted]]) -> DataReport:
+def _report(
+    corpus: Corpus, ledger: _Ledger, written: Mapping[str, list[_Weighted]], feedback: int
+) -> DataReport:
     labels, sources = {}, {}
     for name, rows in written.items():
         counts = Counter(each.row.label for each in rows)
@@ -395,6 +443,8 @@ def _report(corpus: Corpus, ledger: _Ledger, written: Mapping[str, list[_Weighte
         conflicts=ledger.dropped["conflicts"],
         leaked=ledger.dropped["leaked"],
         overlapping=ledger.dropped["overlapping"],
+        superseded=ledger.dropped["superseded"],
+        feedback=feedback,
         labels=labels,
         sources=sources,
     )

@@ -62,30 +62,53 @@ def read_csv(path: Path) -> list[Row]:
     return read_counted(path)[0]
 
 
-def read_counted(path: Path) -> tuple[list[Row], int]:
+def read_counted(path: Path, text_column: str = "text") -> tuple[list[Row], int]:
     """Reads as :func:`read_csv` does and also counts the rows dropped because they have no text."""
     records = _records(path)
     line, header = next(records, (0, []))
-    if not header:
-        raise UserError(
-            "the file is empty", "Give a CSV with the columns text and label.", path=path
-        )
-    columns = _find_columns(header, path, line)
+    columns = _find_columns(header, path, line, text_column)
     rows: list[Row] = []
     dropped = 0
     for line, fields in records:
-        _check_fields(fields, columns, path, line)
+        _check_fields(fields, max(columns.text, columns.label), columns.count, path, line)
         if fields[columns.text].strip():
             rows.append(_make_row(fields, columns, path, line))
         else:
             dropped += 1
     if not rows:
-        raise UserError(
-            "the file has a header but no row with a text",
-            "Add rows below the header, each with a text and a label.",
-            path=path,
-        )
+        raise _no_rows(path)
     return rows, dropped
+
+
+def read_texts(path: Path, column: str = "text") -> tuple[list[str], list[int] | None]:
+    """Reads the texts of a file that may have labels or not.
+
+    Args:
+        path: A CSV.
+        column: The column that holds the texts.
+
+    Returns:
+        The texts that are not blank, at least one, and the positions of their labels, if there is
+        a column ``label``; that of a file of answers (``emotion predict``) does not count.
+
+    Raises:
+        UserError: As for :func:`read_csv`, or there is no such column.
+    """
+    records = _records(path)
+    line, header = next(records, (0, []))
+    names = _names(header, path)
+    if "label" in names and f"p_{LABELS[0]}" not in names:
+        rows, _ = read_counted(path, column)
+        return [row.text for row in rows], [row.label for row in rows]
+    place = _place(column, header, path, line)
+    texts = []
+    for line, fields in records:
+        _check_fields(fields, place, len(header), path, line)
+        if fields[place].strip():
+            texts.append(_believed(fields[place], path, line))
+    if not texts:
+        raise _no_rows(path)
+    return texts, None
 
 
 def check_classes(rows: Iterable[Row], *, path: Path | None = None) -> None:
@@ -147,30 +170,43 @@ def _lines(file: Iterable[str], path: Path) -> Iterator[str]:
         yield line
 
 
-def _find_columns(header: list[str], path: Path, line: int) -> _Columns:
-    names = [name.strip().casefold() for name in header]
-    for wanted in ("text", "label"):
-        if wanted not in names:
-            near = get_close_matches(wanted, names, n=1)
-            shown = ", ".join(_shown(name) for name in header)
-            raise UserError(
-                f"there is no column {wanted!r}; the columns are {shown}",
-                f"Rename the column {near[0]!r} to {wanted!r}."
-                if near
-                else "The first line must name the columns text and label, separated by commas.",
-                path=path,
-                line=line,
-            )
-    source = names.index("source") if "source" in names else None
-    return _Columns(names.index("text"), names.index("label"), source, len(header), path.stem)
-
-
-def _check_fields(fields: list[str], columns: _Columns, path: Path, line: int) -> None:
-    """A row must reach to its text and label, and have nothing beyond the header's columns."""
-    too_few = len(fields) <= max(columns.text, columns.label)
-    if too_few or any(field.strip() for field in fields[columns.count :]):
+def _names(header: list[str], path: Path) -> list[str]:
+    if not header:
         raise UserError(
-            f"the row has {len(fields)} fields, the header {columns.count}",
+            "the file is empty", "Give a CSV with the columns text and label.", path=path
+        )
+    return [name.strip().casefold() for name in header]
+
+
+def _find_columns(header: list[str], path: Path, line: int, text_column: str) -> _Columns:
+    names = _names(header, path)
+    text, label = (_place(wanted, header, path, line) for wanted in (text_column, "label"))
+    source = names.index("source") if "source" in names else None
+    return _Columns(text, label, source, len(header), path.stem)
+
+
+def _place(wanted: str, header: list[str], path: Path, line: int) -> int:
+    """Where a column stands, whatever its capitals."""
+    names = _names(header, path)
+    if wanted.casefold() in names:
+        return names.index(wanted.casefold())
+    near = get_close_matches(wanted, names, n=1)
+    shown = ", ".join(_shown(name) for name in header)
+    raise UserError(
+        f"there is no column {wanted!r}; the columns are {shown}",
+        f"Rename the column {near[0]!r} to {wanted!r}."
+        if near
+        else "The first line must name the columns text and label, separated by commas.",
+        path=path,
+        line=line,
+    )
+
+
+def _check_fields(fields: list[str], last: int, count: int, path: Path, line: int) -> None:
+    """A row must reach to its text and label, and have nothing beyond the header's columns."""
+    if len(fields) <= last or any(field.strip() for field in fields[count:]):
+        raise UserError(
+            f"the row has {len(fields)} fields, the header {count}",
             "Give every row a text and a label, and put a text that holds commas or line breaks "
             "between double quotes.",
             path=path,
@@ -179,9 +215,7 @@ def _check_fields(fields: list[str], columns: _Columns, path: Path, line: int) -
 
 
 def _make_row(fields: list[str], columns: _Columns, path: Path, line: int) -> Row:
-    text = fields[columns.text]
-    if len(text) > MAX_TEXT:
-        raise _length_error(path, line)
+    text = _believed(fields[columns.text], path, line)
     label = LABEL_IDS.get(fields[columns.label].strip().casefold())
     if label is None:
         raise UserError(
@@ -194,6 +228,20 @@ def _make_row(fields: list[str], columns: _Columns, path: Path, line: int) -> Ro
     if columns.source is not None and columns.source < len(fields):
         source = " ".join(fields[columns.source].split())
     return Row(text, label, source or columns.default_source)
+
+
+def _believed(text: str, path: Path, line: int) -> str:
+    if len(text) > MAX_TEXT:
+        raise _length_error(path, line)
+    return text
+
+
+def _no_rows(path: Path) -> UserError:
+    return UserError(
+        "the file has a header but no row with a text",
+        "Add rows below the header, each with a text and a label.",
+        path=path,
+    )
 
 
 def _shown(value: str) -> str:

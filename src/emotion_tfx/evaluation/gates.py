@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 from emotion_tfx.evaluation.metrics import Metrics
 
+#: What the gate found, kept with a pushed model.
+FILE = "gate.json"
+
 #: A drop of exactly the allowed size must pass although its difference carries rounding errors;
 #: the Evaluator counts in single precision.
 ROUNDING = 1e-6

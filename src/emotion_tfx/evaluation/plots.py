@@ -29,6 +29,7 @@ _MUTED = "#66727f"
 _GRID = "#e3e7eb"
 _ACCENT = "#4C78A8"
 _CONTRAST = "#D1422F"
+_REFERENCE = "#A9B4BF"
 
 #: Below this share of the rows the accuracy of the most certain ones jumps with every row.
 _LEAST_COVERAGE = 0.05
@@ -267,6 +268,48 @@ def class_balance(counts: Mapping[str, Mapping[str, int]]) -> Figure:
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.grid(visible=False)
     _legend_above(axes, [Patch(color=each.colour, label=each.name) for each in EMOTIONS])
+    return figure
+
+
+def two_distributions(
+    title: str, names: Sequence[str], reference: Sequence[float], current: Sequence[float]
+) -> Figure:
+    """Draw the shares of texts in each bin, on the reference and now."""
+    figure, axes = _figure(title, 3.2)
+    places = np.arange(len(names))
+    axes.bar(places - 0.2, reference, 0.38, color=_REFERENCE)
+    axes.bar(places + 0.2, current, 0.38, color=_ACCENT)
+    axes.set_xticks(places, names)
+    if len(names) > len(LABELS):
+        axes.tick_params(axis="x", rotation=40, labelsize=8.5)
+        for tick in axes.get_xticklabels():
+            tick.set(ha="right", rotation_mode="anchor")
+    axes.grid(visible=False, axis="x")
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.set_ylabel("texts")
+    looks = {"reference": _REFERENCE, "now": _ACCENT}
+    _legend_above(axes, [Patch(color=colour, label=name) for name, colour in looks.items()])
+    return figure
+
+
+def with_bounds(title: str, values: Mapping[str, tuple[float, float]]) -> Figure:
+    """Draw shares with how far each may be off, one below the other."""
+    figure, axes = _figure(title, 0.9 + 0.45 * len(values))
+    for row, (share, margin) in enumerate(values.values()):
+        colour = _REFERENCE if row == 0 else _ACCENT
+        axes.errorbar(share, row, xerr=margin, fmt="o", color=colour, capsize=4, elinewidth=2)
+        axes.annotate(
+            f"{share:.1%}",
+            (share, row),
+            (0, 7),
+            textcoords="offset points",
+            ha="center",
+            color=_INK,
+        )
+    axes.set_yticks(range(len(values)), list(values))
+    axes.set_ylim(len(values) - 0.5, -0.8)
+    axes.set_xlim(0, 1)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     return figure
 
 

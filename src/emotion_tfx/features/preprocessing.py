@@ -10,6 +10,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from emotion_tfx.features import lexicon, text, vocabulary
+from emotion_tfx.features.ids import FIRST_WORD_ID, UNKNOWN_ID
 
 #: Raw columns.
 TEXT, LABEL, SOURCE, WEIGHT, DOMAIN = "text", "label", "source", "weight", "domain"
@@ -130,11 +131,11 @@ def look_up(
     known = lines >= 0
     columns = {
         TOKENS: words,
-        WORD_IDS: tf.where(known, lines + vocabulary.FIRST_WORD_ID, vocabulary.UNKNOWN_ID),
+        WORD_IDS: tf.where(known, lines + FIRST_WORD_ID, UNKNOWN_ID),
     }
     if options.steps.stemming:
         stem_ids = tables.stem_ids.lookup(lines)
-        columns[STEM_IDS] = tf.where(known, stem_ids, vocabulary.UNKNOWN_ID)
+        columns[STEM_IDS] = tf.where(known, stem_ids, UNKNOWN_ID)
     if options.steps.subwords:
         columns[SUBWORD_IDS] = text.subword_ids(words, SUBWORD_BUCKETS)
     size = tokens.dense_shape[0]

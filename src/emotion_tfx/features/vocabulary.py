@@ -14,11 +14,7 @@ from tensorflow_transform.beam.experimental import PTransformAnalyzer
 from tfx.dsl.io import fileio
 
 from emotion_tfx.features import glove, lexicon
-
-#: Ids that are no word's: what fills short rows up, and what stands for a word not known.
-PADDING_ID = 0
-UNKNOWN_ID = 1
-FIRST_WORD_ID = 2
+from emotion_tfx.features.ids import FIRST_WORD_ID
 
 #: Name of the asset file: a line ``word<TAB>stem<TAB>stem id`` for each word known. The word of
 #: line 0 has the id ``FIRST_WORD_ID``.

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from emotion_tfx.errors import UserError
+from emotion_tfx.features.ids import count_tokens
 from emotion_tfx.labels import LABELS
 from emotion_tfx.model.locate import default_model
 
@@ -89,7 +90,7 @@ class EmotionClassifier:
                 "Give the folder of a model that this project's pipeline pushed.",
                 path=self.path,
             ) from error
-        missing = {"classify_text", "explain_text"} - set(loaded.signatures)
+        missing = {"classify_text", "explain_text", "transform_features"} - set(loaded.signatures)
         if missing:
             raise UserError(
                 f"The model lacks the signature {sorted(missing)[0]}",
@@ -99,6 +100,7 @@ class EmotionClassifier:
         self._loaded = loaded
         self._classify = loaded.signatures["classify_text"]
         self._explain = loaded.signatures["explain_text"]
+        self._transform = loaded.signatures["transform_features"]
 
     def predict(self, text: str) -> Answer:
         """The answer for one text."""
@@ -128,6 +130,20 @@ class EmotionClassifier:
             while part := list(islice(remaining, _SORTED_TOGETHER)):
                 yield self._predict_part(part, pool)
 
+    def count_words(self, texts: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
+        """How many tokens the model reads in each text, and how many of them it does not know.
+
+        Returns:
+            Both int64 [N].
+        """
+        counts = [(np.empty(0, np.int64), np.empty(0, np.int64))]
+        remaining = iter(texts)
+        while part := list(islice(remaining, _BATCH)):
+            examples = tf.constant([_example(text) for text in part])
+            counts.append(count_tokens(self._transform(examples=examples)["word_ids"].numpy()))
+        lengths, unknown = zip(*counts, strict=True)
+        return np.concatenate(lengths), np.concatenate(unknown)
+
     def explain(self, text: str) -> list[tuple[str, float]]:
         """The tokens of a text, each with how much it added to the predicted probability."""
         result = self._explain(text=tf.constant([text]))
@@ -146,6 +162,12 @@ class EmotionClassifier:
             probabilities[rows] = result["probabilities"].numpy()
             uncertain[rows] = result["is_uncertain"].numpy()
         return Predicted(probabilities, uncertain)
+
+
+def _example(text: str) -> bytes:
+    values = tf.train.BytesList(value=[text.encode("utf-8", "replace")])
+    features = tf.train.Features(feature={"text": tf.train.Feature(bytes_list=values)})
+    return tf.train.Example(features=features).SerializeToString()
 
 
 def _version(path: Path) -> Path:

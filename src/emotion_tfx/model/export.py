@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from emotion_tfx.features import lexicon
+from emotion_tfx.features.ids import UNKNOWN_ID
 from emotion_tfx.features.preprocessing import (
     SUBWORD_IDS,
     TEXT,
@@ -20,7 +21,7 @@ from emotion_tfx.features.preprocessing import (
     look_up,
 )
 from emotion_tfx.features.text import SUBWORDS, tokenize
-from emotion_tfx.features.vocabulary import ASSET, UNKNOWN_ID
+from emotion_tfx.features.vocabulary import ASSET
 from emotion_tfx.labels import LABELS
 from emotion_tfx.model.calibration import Calibration
 from emotion_tfx.model.network import POSITIONS, EmotionNetwork

@@ -7,9 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from emotion_tfx.features import glove
+from emotion_tfx.features.ids import FIRST_WORD_ID, UNKNOWN_ID
 from emotion_tfx.features.preprocessing import STEM_IDS, SUBWORD_BUCKETS, SUBWORD_IDS, WORD_IDS
 from emotion_tfx.features.text import SUBWORDS
-from emotion_tfx.features.vocabulary import FIRST_WORD_ID, UNKNOWN_ID, Vocabulary
+from emotion_tfx.features.vocabulary import Vocabulary
 from emotion_tfx.labels import LABELS
 from emotion_tfx.model import negation, recurrence
 from emotion_tfx.model.hyperparameters import Hyperparameters

@@ -16,16 +16,20 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils, proto_utils
 
 from emotion_tfx.errors import UserError
+from emotion_tfx.evaluation import gates
 from emotion_tfx.evaluation.behaviour import check_behaviour, read_cases
 from emotion_tfx.evaluation.card import write_model_card
+from emotion_tfx.evaluation.files import write_atomically
 from emotion_tfx.evaluation.gates import check_gates
-from emotion_tfx.evaluation.metrics import Predictions, compute_metrics
+from emotion_tfx.evaluation.metrics import Metrics, Predictions, compute_metrics
 from emotion_tfx.evaluation.report import write_report
 from emotion_tfx.evaluation.run import EvaluatedRun
 from emotion_tfx.features.preprocessing import LABEL, SOURCE, TEXT
+from emotion_tfx.labels import LABELS
 from emotion_tfx.model.classifier import EmotionClassifier
 from emotion_tfx.model.export import FACTS
 from emotion_tfx.model.locate import newest_version
+from emotion_tfx.monitoring import reference
 
 CARD = "README.md"
 _TEST_SPLIT = "test"
@@ -69,14 +73,17 @@ def Reporter(  # noqa: N802
     data_report: tfx.dsl.components.Parameter[str],
     min_accuracy: tfx.dsl.components.Parameter[float],
     max_drop: tfx.dsl.components.Parameter[float],
+    evaluation: tfx.dsl.components.Parameter[str],
     code: tfx.dsl.components.Parameter[str],
     baseline: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Model] = None,
 ) -> None:
     """Evaluates the exported model on the test texts and the written cases, and writes it down.
 
+    It writes the reference as well, with which the answers in service are compared.
     The decision that it tells is the Evaluator's, the version the Pusher's; ``baseline`` is the
-    model that was in service before. ``code`` is a fingerprint of the evaluation, so that a run
-    after a change of it, or of the cases, is not taken for a repeated one.
+    model that was in service before. ``evaluation`` is a fingerprint of the evaluation, so that a
+    run after a change of it, or of the cases, is not taken for a repeated one; ``code`` and
+    ``data_report`` tell the store what the model was made with and from.
     """
     folder = _exported(model)
     facts = json.loads((folder / "assets.extra" / FACTS).read_text(encoding="utf-8"))
@@ -106,7 +113,38 @@ def Reporter(  # noqa: N802
     )
     out = Path(report.uri)
     write_report(out, run)
+    gate = json.dumps(_gate(run, min_accuracy, max_drop), indent=2) + "\n"
+    write_atomically(out / gates.FILE, gate.encode())
+    report.set_string_custom_property("gate", gate)
     write_model_card(out / CARD, run)
+    write_atomically(out / reference.FILE, _reference(classifier, run).to_json().encode())
+
+
+def _gate(run: EvaluatedRun, min_accuracy: float, max_drop: float) -> dict[str, Any]:
+    """What the gate was told, looked at and found."""
+
+    def figures(metrics: Metrics | None) -> dict[str, float] | None:
+        if metrics is None:
+            return None
+        return {"accuracy": metrics.accuracy, "macro_f1": metrics.macro.f1}
+
+    return {
+        "passed": run.verdict.passed,
+        "reasons": list(run.verdict.reasons),
+        "rows": run.metrics.n,
+        "model": figures(run.metrics),
+        "in_service": figures(run.baseline),
+        "min_accuracy": min_accuracy,
+        "max_drop": max_drop,
+    }
+
+
+def _reference(classifier: EmotionClassifier, run: EvaluatedRun) -> reference.Reference:
+    """What the answers to the test texts looked like, for drift to be measured against."""
+    told = run.predictions
+    observed = reference.Observed.of(told.probabilities, *classifier.count_words(told.texts))
+    source = f"the test split of {run.facts['corpus']}"
+    return reference.Reference.make(observed, told.correct, LABELS, source)
 
 
 def _exported(model: types.Artifact) -> Path:

@@ -42,6 +42,8 @@ class PipelineSettings:
         max_drop: How far accuracy and macro-F1 may each be below the blessed model's.
         seed: Of the training.
         beam_args: Options of the Beam engine.
+        code: What code this is, as JSON; kept with the run.
+        baseline: A model artifact to compare with where no run has pushed a model.
     """
 
     data: Path
@@ -57,6 +59,8 @@ class PipelineSettings:
     max_drop: float = 0.01
     seed: int = 0
     beam_args: tuple[str, ...] = ()
+    code: str = "{}"
+    baseline: Path | None = None
 
 
 def create_pipeline(settings: PipelineSettings) -> tfx.dsl.Pipeline:
@@ -96,16 +100,12 @@ def create_pipeline(settings: PipelineSettings) -> tfx.dsl.Pipeline:
         },
     )
     model = trainer.outputs["model"]
-    resolver = tfx.dsl.Resolver(
-        strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
-        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
-        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
-    ).with_id("LatestBlessed")
+    in_service, baseline = _in_service(settings)
     evaluator = tfx.components.Evaluator(
         examples=examples,
         example_splits=["test"],
         model=model,
-        baseline_model=resolver.outputs["model"],
+        baseline_model=baseline,
         eval_config=evaluation(settings.min_accuracy, settings.max_drop),
     )
     blessing = evaluator.outputs["blessing"]
@@ -124,11 +124,12 @@ def create_pipeline(settings: PipelineSettings) -> tfx.dsl.Pipeline:
         model=model,
         blessing=blessing,
         pushed=pusher.outputs["pushed_model"],
-        baseline=resolver.outputs["model"],
+        baseline=baseline,
         data_report=settings.data_report,
         min_accuracy=settings.min_accuracy,
         max_drop=settings.max_drop,
-        code=_fingerprint("evaluation"),
+        evaluation=_fingerprint("evaluation", "monitoring"),
+        code=settings.code,
     )
     components = [
         example_gen,
@@ -139,7 +140,7 @@ def create_pipeline(settings: PipelineSettings) -> tfx.dsl.Pipeline:
         transform,
         hyperparameters,
         trainer,
-        resolver,
+        in_service,
         evaluator,
         pusher,
         reporter,
@@ -187,6 +188,21 @@ def evaluation(min_accuracy: float, max_drop: float) -> tfma.EvalConfig:
         slicing_specs=[tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=[SOURCE])],
         metrics_specs=[tfma.MetricsSpec(metrics=[accuracy, macro_f1, *others])],
     )
+
+
+def _in_service(settings: PipelineSettings) -> tuple[Any, Any]:
+    """The component that finds the model to compare with, and the channel that gives it."""
+    if settings.baseline is not None:
+        importer = tfx.dsl.Importer(
+            source_uri=str(settings.baseline), artifact_type=tfx.types.standard_artifacts.Model
+        ).with_id("InService")
+        return importer, importer.outputs["result"]
+    resolver = tfx.dsl.Resolver(
+        strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
+        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
+        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+    ).with_id("LatestBlessed")
+    return resolver, resolver.outputs["model"]
 
 
 def _prepared(transform: Any, schema: Any) -> dict[str, Any]:  # noqa: ANN401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
@@ -19,8 +21,10 @@ from rich.console import Console
 from emotion_tfx.config import Paths, Settings
 from emotion_tfx.data import Corpus, Extra, prepare
 from emotion_tfx.errors import UserError
+from emotion_tfx.evaluation.gates import FILE as GATE
 from emotion_tfx.model.hyperparameters import Hyperparameters
-from emotion_tfx.model.locate import newest_version
+from emotion_tfx.model.locate import newest_version, shipped_base
+from emotion_tfx.pipeline.code import package_facts
 
 #: What a model of the bundled sample must reach to be served: well above guessing, no more.
 _SAMPLE_FLOOR = 0.25
@@ -36,6 +40,8 @@ class RunResult:
         pushed: Whether this run pushed it.
         accepted: Whether the model of this run was good enough; it is not pushed twice.
         report: The HTML report.
+        compared: The model that the gate compared this run's with, if there was one.
+        reasons: What the gate found, in sentences.
     """
 
     paths: Paths
@@ -43,6 +49,8 @@ class RunResult:
     pushed: bool
     accepted: bool
     report: Path
+    compared: Path | None
+    reasons: tuple[str, ...]
 
 
 def run_pipeline(
@@ -52,6 +60,7 @@ def run_pipeline(
     *,
     extras: Sequence[Extra] = (),
     unseen: Sequence[Path] = (),
+    feedback: Sequence[Extra] = (),
     trials: int = 0,
 ) -> RunResult:
     """Prepares the corpus and runs every component whose inputs have changed.
@@ -62,6 +71,8 @@ def run_pipeline(
         console: Told about each component.
         extras: Further texts for training only.
         unseen: Files whose texts must not be trained on.
+        feedback: What people said about texts, for training only. With it, a model is also
+            compared with the one that comes with the package, where no run has pushed one yet.
         trials: Trainings to search hyperparameters with; 0 uses those stored.
 
     Raises:
@@ -70,24 +81,31 @@ def run_pipeline(
     paths = settings.paths(sample=corpus.is_sample)
     started = time.perf_counter()
     with _quiet(paths.log), _explained(paths):
-        report = prepare(corpus, paths.data, extras=extras, unseen=unseen)
-        _tell(console, "PrepareData", started, f"{corpus.name}, {report.rows_written:,} rows")
+        report = prepare(corpus, paths.data, extras=extras, unseen=unseen, feedback=feedback)
+        told = f", {report.feedback:,} of them feedback" if feedback else ""
+        rows = f"{corpus.name}, {report.rows_written:,} rows{told}"
+        _tell(console, "PrepareData", started, rows)
         if paths.hyperparameters.is_file() and not trials:
             console.print(f"hyperparameters  {paths.hyperparameters}", soft_wrap=True)
         started = time.perf_counter()
-        pipeline = _create(corpus, paths, settings, trials)
-        _tell(console, "LoadTFX", started)
         before = newest_version(paths.serving_model)
+        compared = before
+        if before is None and feedback and not corpus.is_sample:
+            compared = newest_version(shipped_base())
+        pipeline = _create(corpus, paths, settings, trials, None if before else compared)
+        _tell(console, "LoadTFX", started)
         _run_locally(pipeline, console)
     if trials:
         _keep_best(paths)
         console.print(
             f"hyperparameters kept for the runs to come  {paths.hyperparameters}", soft_wrap=True
         )
-    return _collect(paths, before)
+    return _collect(paths, before, compared)
 
 
-def _create(corpus: Corpus, paths: Paths, settings: Settings, trials: int) -> object:
+def _create(
+    corpus: Corpus, paths: Paths, settings: Settings, trials: int, baseline: Path | None
+) -> object:
     from emotion_tfx.pipeline.pipeline import PipelineSettings, create_pipeline
 
     return create_pipeline(
@@ -99,6 +117,8 @@ def _create(corpus: Corpus, paths: Paths, settings: Settings, trials: int) -> ob
             serving_model=paths.serving_model,
             hyperparameters=paths.artifacts if trials else _stored_hyperparameters(paths),
             facts={"corpus": corpus.name},
+            code=json.dumps(package_facts()),
+            baseline=None if baseline is None else _as_artifact(baseline, paths),
             trials=trials,
             min_accuracy=_floor(corpus, settings),
             max_drop=settings.max_drop,
@@ -106,6 +126,18 @@ def _create(corpus: Corpus, paths: Paths, settings: Settings, trials: int) -> ob
             beam_args=tuple(settings.beam_args),
         )
     )
+
+
+def _as_artifact(model: Path, paths: Paths) -> Path:
+    """A copy of a pushed model as the Trainer writes it, which is how the Evaluator reads it."""
+    content = (model / "variables" / "variables.data-00000-of-00001").read_bytes()
+    folder = paths.artifacts / "in_service" / sha256(content).hexdigest()[:16]
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder.parent) as scratch:
+            shutil.copytree(model, Path(scratch) / "new" / "Format-Serving")
+            (Path(scratch) / "new").rename(folder)
+    return folder
 
 
 def _floor(corpus: Corpus, settings: Settings) -> float:
@@ -233,7 +265,7 @@ def _keep_best(paths: Paths) -> None:
     Hyperparameters.load(found).save(paths.hyperparameters)
 
 
-def _collect(paths: Paths, before: Path | None) -> RunResult:
+def _collect(paths: Paths, before: Path | None, compared: Path | None) -> RunResult:
     """Puts the report where people find it, and the card beside the model it is about."""
     report = Path(_output(paths, "Reporter", "report").uri)
     shutil.rmtree(paths.report, ignore_errors=True)
@@ -251,7 +283,16 @@ def _collect(paths: Paths, before: Path | None) -> RunResult:
         for figures in report.glob("*.json"):
             shutil.copy(figures, version / "assets.extra")
     pushed = version is not None and version != before
-    return RunResult(paths, version, pushed, accepted, paths.report / "report.html")
+    gate = json.loads((report / GATE).read_text(encoding="utf-8"))
+    return RunResult(
+        paths,
+        version,
+        pushed,
+        accepted,
+        paths.report / "report.html",
+        compared,
+        tuple(gate["reasons"]),
+    )
 
 
 def _output(paths: Paths, component: str, name: str) -> Any:  # noqa: ANN401

@@ -2,8 +2,9 @@
 
 The rooms inside, from the bottom up: :mod:`.status` (errors), :mod:`.metrics` (Prometheus text),
 :mod:`.json_tensor` and :mod:`.examples` (JSON to tensors and back), :mod:`.model` (one loaded
-SavedModel), :mod:`.batching` (the queue in front of it), :mod:`.observer` (what it answers,
-counted), :mod:`.versions` (which version serves), :mod:`.models` (all that are served),
+SavedModel), :mod:`.batching` (the queue in front of it), :mod:`.observer` and :mod:`.drift` (what
+it answers, counted and compared), :mod:`.versions` (which version serves), :mod:`.models` (all
+that are served),
 :mod:`.model_config` and :mod:`.reload` (which those are); the interfaces :mod:`.rest`
 (TensorFlow Serving's), :mod:`.emotions` (for people), :mod:`.inference` (the Open Inference
 Protocol) and :mod:`.rpc` (gRPC); around them :mod:`.http` and :mod:`.protocol`, :mod:`.server`

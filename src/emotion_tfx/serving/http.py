@@ -14,12 +14,13 @@ import orjson
 
 from . import openapi
 from .calls import Calls
+from .drift import drift_lines
 from .emotions import EmotionsApi
 from .inference import InferenceApi
 from .messages import LARGE, Request, Response, json_response, not_allowed
 from .metrics import ServingMetrics
 from .models import Models
-from .observer import version_lines
+from .observer import standing_lines, version_lines
 from .rest import RestApi
 from .settings import Limits
 
@@ -97,11 +98,21 @@ class HttpApi:
             ready = self._models.ready
             return json_response(200 if ready else 503, {"ready": ready})
         if path == _METRICS_PATH:
-            content_type = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
-            served = [(name, one.model.version, one.saved_at) for name, one in self._models.served]
-            versions = "".join(f"{line}\n" for line in version_lines(served))
-            return Response(200, [content_type], (self._metrics.text() + versions).encode())
+            return self._metrics_page()
         return openapi.page(path, self._limits, secured=self._secured)
+
+    def _metrics_page(self) -> Response:
+        content_type = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+        served = self._models.served
+        versions = [(name, one.model.version, one.saved_at) for name, one in served]
+        newest = {name: one.drift for name, one in reversed(served)}
+        lines = [
+            *version_lines(versions),
+            *standing_lines(self._models.standings),
+            *drift_lines(newest.values(), self._metrics.windows),
+        ]
+        page = self._metrics.text() + "".join(f"{line}\n" for line in lines)
+        return Response(200, [content_type], page.encode())
 
 
 def asgi_app(
@@ -109,6 +120,7 @@ def asgi_app(
     limits: Limits,
     api_key: str | None = None,
     log_access: Callable[[str], None] | None = None,
+    metrics: ServingMetrics | None = None,
 ) -> AsgiApp:
     """The ASGI application.
 
@@ -118,6 +130,7 @@ def asgi_app(
         api_key: What clients must show, as ``Authorization: Bearer KEY`` or ``X-API-Key: KEY``.
         log_access: Takes a line of JSON for each request: without the query, the body, and any
             path that is not one of ours.
+        metrics: Where requests are counted that no interface gets to see.
 
     Returns:
         An application for HTTP only.
@@ -142,6 +155,8 @@ def asgi_app(
             response = await api.answer(Request(method, path, headers, body))
         except _RefusedError as refused:
             response = refused.response
+            if metrics is not None:
+                metrics.refused.add(str(response.status))
         except _ClientGoneError:
             return
         finally:

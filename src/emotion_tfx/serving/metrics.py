@@ -82,9 +82,18 @@ class SharedValues:
         """See :class:`Values`; the sums over all processes."""
         sums: dict[str, float] = {}
         for file in sorted(self._folder.glob("*.db")):
-            for key, value, _, _ in MmapedDict.read_all_values_from_file(str(file)):
+            try:
+                values = list(MmapedDict.read_all_values_from_file(str(file)))
+            except FileNotFoundError:  # Forgotten since it was listed.
+                continue
+            for key, value, _, _ in values:
                 sums[key] = sums.get(key, 0) + value
         return sums
+
+
+def forget(folder: Path, pid: int) -> None:
+    """Removes what a process that has ended counted into :class:`SharedValues`."""
+    (folder / f"{pid}.db").unlink(missing_ok=True)
 
 
 class _Metric(ABC):
@@ -215,10 +224,15 @@ class ServingMetrics:
 
     Args:
         values: Where the numbers are kept; of this process alone unless given.
+        windows: Likewise, for numbers that also fall: what :mod:`.drift` counts.
+
+    Attributes:
+        windows: Where those are.
     """
 
-    def __init__(self, values: Values | None = None) -> None:
+    def __init__(self, values: Values | None = None, windows: Values | None = None) -> None:
         self._values = values or OwnValues()
+        self.windows = windows or OwnValues()
         latency = exponential_bounds(10, 1.8, 33)
         served = ("model_name", "API")
         serving, core = ":tensorflow:serving", ":tensorflow:core"
@@ -244,6 +258,8 @@ class ServingMetrics:
             f"{saved_model}:load_attempt_count", "model_path", "status"
         )
         self.load_latency = self._counter(f"{saved_model}:load_latency", "model_path")
+        self.refused = self._counter("emotion_refused_requests_total", "status")
+        self.refused.add("503", amount=0)
         self.classes = self._counter("emotion_predictions_total", "model_name", "label")
         self.confidence = self._histogram(
             "emotion_confidence", [tenth / 10 for tenth in range(1, 10)], "model_name"
@@ -259,6 +275,23 @@ class ServingMetrics:
 
     def _histogram(self, name: str, bounds: Sequence[float], *labels: str) -> Histogram:
         return Histogram(name, labels, bounds, self._values)
+
+    def expect_calls(self, model_name: str) -> None:
+        """Counts a model's successes and the server's likeliest faults from 0 on.
+
+        Prometheus sees no growth in what was not there before: of faults that all come at once
+        it would see none.
+        """
+        for status in ("OK", "INTERNAL", "UNAVAILABLE", "DEADLINE_EXCEEDED"):
+            self.request_count.add(model_name, status, amount=0)
+
+    def expect_texts(self, model_name: str, labels: Sequence[str]) -> None:
+        """Counts what a classifier of texts may answer from 0 on, for the same reason."""
+        for label in labels:
+            self.classes.add(model_name, label, amount=0)
+        for answer in ("true", "false"):
+            self.judged.add(model_name, answer, amount=0)
+            self.sampled_words.add(model_name, answer, amount=0)
 
     def graph_run(self, microseconds: int) -> None:
         """Counts one run of a model's graph."""

@@ -35,6 +35,20 @@ class ModelSpec(NamedTuple):
     label: str | None = None
 
 
+class Standing(NamedTuple):
+    """How a model stands.
+
+    Attributes:
+        name: The model's name.
+        ready: How many of its versions serve.
+        failing: How many more should, and cannot be loaded.
+    """
+
+    name: str
+    ready: int
+    failing: int
+
+
 class Models:
     """The models by name; every method may be called from any thread.
 
@@ -92,6 +106,12 @@ class Models:
         """Every version that serves, with its model's name."""
         managers = list(self._managers.items())
         return [(name, servable) for name, manager in managers for servable in manager.served]
+
+    @property
+    def standings(self) -> list[Standing]:
+        """How each model stands, also one without a version that serves."""
+        managers = list(self._managers.items())
+        return [Standing(name, len(one.served), one.failing) for name, one in managers]
 
     def __contains__(self, name: str) -> bool:
         return name in self._managers
@@ -193,6 +213,7 @@ class Models:
         return manager.ready and manager.settled
 
     def _manager(self, config: ModelConfig) -> VersionManager:
+        self._metrics.expect_calls(config.name)
         return VersionManager(
             config,
             poll_seconds=self._poll_seconds,

@@ -8,22 +8,24 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
+from ..features.ids import count_tokens
+from .drift import DriftWindow
 from .json_tensor import as_strings
 from .metrics import ServingMetrics, label_text
 from .model import LoadedModel
+from .settings import Limits
 from .status import ServingError
 
 logger = logging.getLogger(__name__)
 
-#: A few texts are looked at again now and then, to count the words that the model does not know.
-_SAMPLED_TEXTS = 16
-_SAMPLE_SECONDS = 1.0
+#: Texts are looked at again for their words, at most so much of the time.
+_SAMPLED_SHARE = 0.02
 _CLASSIFY, _TRANSFORM = "classify_text", "transform_features"
 _WORD_IDS = "word_ids"
-_PADDING_ID, _UNKNOWN_ID = 0, 1  # As in features/vocabulary.py, which is too heavy to import.
 
 
 class TextObserver:
@@ -33,14 +35,31 @@ class TextObserver:
         model: The version.
         model_name: The name under which is counted.
         metrics: Where.
+        path: The version's folder, with the reference that its answers are compared with.
+        window: How many of the last answers are.
+
+    Attributes:
+        drift: What the last answers were.
     """
 
-    def __init__(self, model: LoadedModel, model_name: str, metrics: ServingMetrics) -> None:
+    def __init__(
+        self,
+        model: LoadedModel,
+        model_name: str,
+        metrics: ServingMetrics,
+        path: Path,
+        window: int = Limits.drift_window,
+    ) -> None:
         self._model = model
         self._name = model_name
         self._metrics = metrics
         self._next_sample = 0.0
         self._labels = _labels(model)
+        self.drift = DriftWindow(
+            model_name, model.version, path, self._labels, window, metrics.windows
+        )
+        if self._labels:
+            metrics.expect_texts(model_name, self._labels)
 
     def __call__(
         self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]
@@ -57,11 +76,13 @@ class TextObserver:
             return
         if probabilities.ndim != 2 or probabilities.shape[1] != len(self._labels):
             return
-        counts = np.bincount(probabilities.argmax(axis=1), minlength=len(self._labels))
+        predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+        counts = np.bincount(predicted, minlength=len(self._labels))
         for label, count in zip(self._labels, counts.tolist(), strict=True):
             if count:
                 self._metrics.classes.add(self._name, label, amount=count)
-        self._metrics.confidence.observe_all(probabilities.max(axis=1).tolist(), self._name)
+        self._metrics.confidence.observe_all(confidence.tolist(), self._name)
+        self.drift.add({"label": predicted, "confidence": confidence})
         if "is_uncertain" in outputs:
             self._count_doubt(outputs["is_uncertain"])
         self._count_texts(inputs)
@@ -77,14 +98,12 @@ class TextObserver:
         texts = inputs["text"].tolist() if examples is None else _texts(examples.tolist())
         lengths = [len(text.decode("utf-8", "replace")) for text in texts]
         self._metrics.text_characters.observe_all(lengths, self._name)
-        now = time.monotonic()
-        if now < self._next_sample:
+        start = time.monotonic()
+        if start < self._next_sample:
             return
-        self._next_sample = now + _SAMPLE_SECONDS
-        sample = (
-            _examples(texts[:_SAMPLED_TEXTS]) if examples is None else examples[:_SAMPLED_TEXTS]
-        )
-        self._count_words(sample)
+        self._count_words(_examples(texts) if examples is None else examples)
+        end = time.monotonic()
+        self._next_sample = end + (end - start) / _SAMPLED_SHARE
 
     def _count_words(self, examples: np.ndarray) -> None:
         transform = self._model.signatures.get(_TRANSFORM)
@@ -96,10 +115,11 @@ class TextObserver:
             return
         if ids is None:
             return
-        unknown = int((ids == _UNKNOWN_ID).sum())
-        known = int((ids > _UNKNOWN_ID).sum())
-        self._metrics.sampled_words.add(self._name, "false", amount=unknown)
-        self._metrics.sampled_words.add(self._name, "true", amount=known)
+        length, unknown = count_tokens(ids)
+        words = int(unknown.sum())
+        self._metrics.sampled_words.add(self._name, "false", amount=words)
+        self._metrics.sampled_words.add(self._name, "true", amount=int(length.sum()) - words)
+        self.drift.add({"length": length, "unknown_words": unknown / np.maximum(length, 1)})
 
 
 def _labels(model: LoadedModel) -> list[str]:
@@ -154,3 +174,19 @@ def version_lines(served: Sequence[tuple[str, int, float]]) -> Iterator[str]:
     for name, version, saved_at in served:
         labels = label_text(model_name=name, version=str(version))
         yield f"emotion_model_age_seconds{{{labels}}} {max(0.0, time.time() - saved_at):.0f}"
+
+
+def standing_lines(standings: Sequence[tuple[str, int, int]]) -> Iterator[str]:
+    """How many versions serve, and how many should and cannot, in Prometheus' text format.
+
+    A model of which nothing serves has no other line that would tell of it.
+
+    Args:
+        standings: Model, versions that serve, versions that cannot be loaded.
+    """
+    yield "# TYPE emotion_ready_versions gauge"
+    for name, ready, _ in standings:
+        yield f"emotion_ready_versions{{{label_text(model_name=name)}}} {ready}"
+    yield "# TYPE emotion_failing_versions gauge"
+    for name, _, failing in standings:
+        yield f"emotion_failing_versions{{{label_text(model_name=name)}}} {failing}"

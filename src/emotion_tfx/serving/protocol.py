@@ -12,6 +12,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from .metrics import ServingMetrics
 from .settings import Limits
 
 _MAX_HEADER_BYTES = 64 * 1024
@@ -29,8 +30,13 @@ _HEADER_TOO_LARGE = (
 )
 
 
-def bounded_protocol(limits: Limits) -> type[HttpToolsProtocol]:
-    """The protocol with these limits, as uvicorn wants it: a class."""
+def bounded_protocol(limits: Limits, metrics: ServingMetrics) -> type[HttpToolsProtocol]:
+    """The protocol with these limits, as uvicorn wants it: a class.
+
+    Args:
+        limits: Most connections, and how long a client may keep the server waiting.
+        metrics: Where connections are counted that are one too many.
+    """
 
     class BoundedProtocol(HttpToolsProtocol):
         """See the module."""
@@ -43,6 +49,7 @@ def bounded_protocol(limits: Limits) -> type[HttpToolsProtocol]:
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             if len(self.connections) > limits.max_connections:
+                metrics.refused.add("503")
                 transport.write(_BUSY)
                 transport.close()
                 return

@@ -52,6 +52,11 @@ class Shared:
     listener: socket.socket
     folder: Path
 
+    @property
+    def windows(self) -> Path:
+        """Where they keep what they count of their last answers."""
+        return self.folder / "windows"
+
 
 class Server:
     """A server in this process that can be run in any thread and stopped from any other.
@@ -77,7 +82,11 @@ class Server:
             UserError: An address cannot be listened on, or the configuration cannot be read.
         """
         settings, shared = self._settings, self._shared
-        metrics = ServingMetrics(SharedValues(shared.folder) if shared else None)
+        metrics = (
+            ServingMetrics(SharedValues(shared.folder), SharedValues(shared.windows))
+            if shared
+            else ServingMetrics()
+        )
         configs = initial_configs(settings)
         models = Models(
             configs,
@@ -120,9 +129,9 @@ class Server:
         secured = settings.api_key is not None
         api = HttpApi(models, emotion_model, limits, metrics, secured=secured)
         config = uvicorn.Config(
-            asgi_app(api, limits, settings.api_key, log_access),
+            asgi_app(api, limits, settings.api_key, log_access, metrics),
             loop="uvloop",
-            http=bounded_protocol(limits),
+            http=bounded_protocol(limits, metrics),
             ws="none",
             lifespan="off",
             log_config=None,

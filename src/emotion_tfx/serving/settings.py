@@ -32,6 +32,8 @@ class Limits:
         model_threads: How many runs of one model version may go on side by side.
         receive_seconds: How long a request may take to arrive, and a reply to be taken.
         drain_seconds: How long a stopping server waits for the requests it has accepted.
+        drift_window: How many of the last answers are compared with those that a model was judged
+            on.
     """
 
     max_body_bytes: int = 16 * 1024 * 1024
@@ -47,6 +49,7 @@ class Limits:
     model_threads: int = 1
     receive_seconds: float = 60.0
     drain_seconds: int = 30
+    drift_window: int = 5000
 
 
 @dataclass(frozen=True)

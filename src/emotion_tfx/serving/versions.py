@@ -22,6 +22,7 @@ from enum import Enum
 from pathlib import Path
 
 from .batching import Batcher
+from .drift import DriftWindow
 from .heavy import giving_way, import_tensorflow
 from .json_tensor import TensorSpec
 from .metrics import ServingMetrics
@@ -75,6 +76,7 @@ class Servable:
         batcher: Its queue.
         path: The folder it came from.
         saved_at: When its file was written, in seconds since 1970.
+        drift: What its last answers were.
         in_flight: Requests that hold it; it may only be unloaded at 0.
     """
 
@@ -82,6 +84,7 @@ class Servable:
     batcher: Batcher
     path: Path
     saved_at: float
+    drift: DriftWindow
     in_flight: int = 0
 
 
@@ -124,6 +127,7 @@ class VersionManager:
         self._draining: list[Servable] = []
         self._statuses: dict[int, VersionStatus] = {}
         self._failed: dict[Path, _Fingerprint] = {}
+        self._failing = 0
         self._notice = ""
         self._thread = threading.Thread(
             target=self._watch, name=f"{self.name}-versions", daemon=True
@@ -168,6 +172,11 @@ class VersionManager:
         """The versions that serve, the newest first."""
         with self._lock:
             return [servable for _, servable in sorted(self._serving.items(), reverse=True)]
+
+    @property
+    def failing(self) -> int:
+        """How many versions should serve now and cannot be loaded."""
+        return self._failing
 
     def version_of(self, label: str) -> int:
         """The version that a label stands for.
@@ -258,6 +267,7 @@ class VersionManager:
             return
         wanted = config.policy.candidates(versions)
         if not wanted:
+            self._failing = 0
             self._notify(
                 f"No versions of model {self.name} found under {config.base}; "
                 f"waiting for <number>/{SAVED_MODEL_FILE}"
@@ -267,11 +277,15 @@ class VersionManager:
             return
         self._notice = ""
         serving: set[int] = set()
+        failing = 0
         for version in wanted:
             if len(serving) == config.policy.count or self._stopping:
                 break
             if self._serves(version, versions[version]) or self._load(version, versions[version]):
                 serving.add(version)
+            else:
+                failing += 1
+        self._failing = failing
         if serving:
             self._retire_all_but(serving)
 
@@ -308,9 +322,9 @@ class VersionManager:
         microseconds = int((time.perf_counter() - start) * 1e6)
         self._metrics.load_attempt_count.add(str(path), "success")
         self._metrics.load_latency.add(str(path), amount=microseconds)
-        observe = TextObserver(model, self.name, self._metrics)
+        observe = TextObserver(model, self.name, self._metrics, path, self._limits.drift_window)
         batcher = Batcher(model, self.name, self._limits, self._metrics, observe)
-        self._take_over(Servable(model, batcher, path, _saved_at(path)))
+        self._take_over(Servable(model, batcher, path, _saved_at(path), observe.drift))
         return True
 
     def _check_successor(self, model: LoadedModel) -> None:
@@ -357,6 +371,7 @@ class VersionManager:
         for servable in [one for one in self._draining if one.in_flight == 0]:
             self._draining.remove(servable)
             servable.batcher.close()
+            servable.drift.close()
             servable.model.close()
             version = servable.model.version
             if version not in self._serving:  # As it is where another folder took its place.

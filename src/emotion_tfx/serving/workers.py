@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from .metrics import forget
 from .server import Server, Shared, initial_configs, listen, signals_stop
 from .settings import ServerSettings
 
@@ -60,7 +61,9 @@ def run_workers(settings: ServerSettings, on_ready: Callable[[], None] | None = 
         # The workers share this port, so none of them would notice another program's.
         listen(settings.host, settings.grpc_port).close()
     with tempfile.TemporaryDirectory(prefix="emotion-serve-") as folder, listener:
-        _Supervisor(settings, Shared(listener, Path(folder)), on_ready).run()
+        shared = Shared(listener, Path(folder))
+        shared.windows.mkdir()
+        _Supervisor(settings, shared, on_ready).run()
 
 
 class _Supervisor:
@@ -130,6 +133,8 @@ class _Supervisor:
     def _bury(self, worker: _Worker) -> None:
         self._workers.remove(worker)
         worker.process.join()
+        if worker.process.pid is not None:
+            forget(self._shared.windows, worker.process.pid)  # Its last answers are nobody's.
         code = worker.process.exitcode
         worker.process.close()
         if self._stopping:

@@ -19,6 +19,8 @@ from emotion_tfx.app.telemetry import (
     summarise,
 )
 from emotion_tfx.app.views import charts, frame
+from emotion_tfx.monitoring.drift import DRIFT_FROM, MIN_TEXTS
+from emotion_tfx.monitoring.reference import FEATURES
 
 _LOOK_SECONDS = 5
 #: An hour of looks.
@@ -153,12 +155,29 @@ def _show_charts(panels: dict[str, pd.DataFrame], address: str | None, say: Spee
 
 def _show_drift(summary: Summary, say: Speech) -> None:
     st.header(say("monitoring.drift"), anchor=False)
-    if not summary.drift:
+    drift = summary.drift
+    if drift is None:
         st.caption(say("monitoring.drift_none"))
         return
-    heads = [say("monitoring.measure"), say("monitoring.value")]
+    texts = say.number(drift.texts)
+    if not drift.distances:
+        st.caption(say("monitoring.drift_few", count=texts, least=say.number(MIN_TEXTS)))
+        return
+    st.caption(say("monitoring.drift_lead", count=texts, least=say.number(DRIFT_FROM, 1)))
+    items = [
+        (say("monitoring.estimated"), _percent(drift.estimated, say)),
+        (say("monitoring.when_judged"), _percent(drift.reference, say)),
+    ]
+    st.html(parts.tiles(items))
+    heads = [say("monitoring.measure"), say("monitoring.distance"), say("monitoring.verdict")]
     rows = [
-        [f"{name} {labels}".strip(), say.number(value, 4)] for name, labels, value in summary.drift
+        [
+            say(f"monitoring.drift_{name}"),
+            say.number(value, 3),
+            say("monitoring.changed" if value >= DRIFT_FROM else "monitoring.unchanged"),
+        ]
+        for name in FEATURES
+        if (value := drift.distances.get(name)) is not None
     ]
     st.html(parts.table(heads, rows, say("monitoring.drift")))
 

@@ -1,4 +1,4 @@
-"""The pages made from an evaluated run, as Jinja templates beside this file."""
+"""The pages for people, as Jinja templates beside this file."""
 
 from __future__ import annotations
 
