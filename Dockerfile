@@ -11,15 +11,18 @@ FROM ${BASE} AS base
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates python3 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --uid 10001 --create-home --home-dir /var/lib/emotion emotion
-# The home is the only folder that is written besides /tmp: models, runs, corpora, feedback.
+    && useradd --uid 10001 --no-create-home --home-dir /var/lib/emotion emotion \
+    && install --directory --owner=emotion --group=emotion --mode=755 /var/lib/emotion
+# The home is the only folder that is written besides /tmp: models, reports, corpora, feedback.
 ENV PATH=/opt/emotion/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     EMOTION_OUTPUT=/var/lib/emotion/output
+LABEL org.opencontainers.image.licenses=Apache-2.0 \
+    org.opencontainers.image.version=0.1.0
 
 
-# What builds and does not ship: uv, a compiler for one package of TFX's that has no wheel.
+# What builds and does not ship: uv, and a compiler for what has no wheel among TFX's packages.
 FROM base AS build
 ARG UV_VERSION=0.13.9
 RUN apt-get update \
@@ -36,18 +39,22 @@ RUN python3 -m venv /opt/uv \
     && ln -s /opt/uv/bin/uv /usr/local/bin/uv
 WORKDIR /src
 COPY pyproject.toml uv.lock ./
-# tensorflow-cpu (the group cpu) takes the place of tensorflow, where there is one.
-RUN if [ "$(uname -m)" = x86_64 ]; then echo --group=cpu --no-install-package=tensorflow; fi \
-    > /etc/tensorflow-options
+# tensorflow-cpu (the group cpu) takes the place of tensorflow, where there is one; what only those
+# who build extensions of TensorFlow need is left out, and removed: libclang here, headers below.
+RUN { echo --no-install-package=libclang; \
+      [ "$(uname -m)" != x86_64 ] || echo --group=cpu --no-install-package=tensorflow; \
+    } > /etc/sync-options
 
 
 FROM build AS server-environment
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --frozen --no-dev --no-install-project --extra=serve $(cat /etc/tensorflow-options)
+    xargs --arg-file=/etc/sync-options uv sync --frozen --no-dev --no-install-project --extra=serve \
+    && rm -r /opt/emotion/lib/python3.*/site-packages/tensorflow/include
 
 FROM build AS pipeline-environment
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --frozen --no-dev --no-install-project --extra=train $(cat /etc/tensorflow-options)
+    xargs --arg-file=/etc/sync-options uv sync --frozen --no-dev --no-install-project --extra=train \
+    && rm -r /opt/emotion/lib/python3.*/site-packages/tensorflow/include
 
 # The app asks the server over HTTP: everything that only TensorFlow needs is left out.
 FROM build AS app-environment
@@ -58,26 +65,18 @@ RUN --mount=type=cache,target=/root/.cache/uv \
     && uv pip install --python=/opt/emotion --no-deps --require-hashes -r /tmp/requirements.txt
 
 
-# The project itself comes last: a change of it leaves the layers above as they are.
-FROM build AS wheel
+# The project itself, to be laid over any of these environments: the same small layer in all images,
+# and all that a change of the code changes.
+FROM build AS project
 COPY LICENSE README.md ./
 COPY data/sample/emotions.csv data/sample/
 COPY data/written/emotions.csv data/written/
 COPY models models
 COPY src src
-RUN --mount=type=cache,target=/root/.cache/uv uv build --wheel --out-dir=/dist
-
-FROM server-environment AS server-installed
-COPY --from=wheel /dist /dist
-RUN uv pip install --python=/opt/emotion --no-deps /dist/*.whl
-
-FROM pipeline-environment AS pipeline-installed
-COPY --from=wheel /dist /dist
-RUN uv pip install --python=/opt/emotion --no-deps /dist/*.whl
-
-FROM app-environment AS app-installed
-COPY --from=wheel /dist /dist
-RUN uv pip install --python=/opt/emotion --no-deps /dist/*.whl
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv build --wheel --out-dir=/dist \
+    && uv venv /opt/emotion \
+    && uv pip install --python=/opt/emotion --prefix=/opt/project --no-deps /dist/*.whl
 
 
 FROM build AS test
@@ -86,25 +85,33 @@ RUN apt-get update \
         chromium fonts-noto-color-emoji git make prometheus \
     && rm -rf /var/lib/apt/lists/*
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --frozen --no-install-project --all-extras $(cat /etc/tensorflow-options)
-COPY --chown=emotion . .
+    xargs --arg-file=/etc/sync-options uv sync --frozen --no-install-project --all-extras
+COPY --chown=10001:10001 . .
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv pip install --python=/opt/emotion --no-deps --editable . && chown emotion /src
-USER emotion
+    uv pip install --python=/opt/emotion --no-deps --editable . && chown 10001:10001 /src
+LABEL org.opencontainers.image.title="emotion-tfx test" \
+    org.opencontainers.image.description="The tests of emotion-tfx, with all that they need"
+USER 10001:10001
 CMD ["python", "-m", "pytest"]
 
 
 FROM base AS pipeline
-COPY --from=pipeline-installed /opt/emotion /opt/emotion
-USER emotion
+COPY --from=pipeline-environment /opt/emotion /opt/emotion
+COPY --from=project /opt/project /opt/emotion
+LABEL org.opencontainers.image.title="emotion-tfx pipeline" \
+    org.opencontainers.image.description="Trains, evaluates and pushes a classifier of emotions"
+USER 10001:10001
 WORKDIR /var/lib/emotion
 ENTRYPOINT ["emotion"]
 CMD ["train"]
 
 
 FROM base AS app
-COPY --from=app-installed /opt/emotion /opt/emotion
-USER emotion
+COPY --from=app-environment /opt/emotion /opt/emotion
+COPY --from=project /opt/project /opt/emotion
+LABEL org.opencontainers.image.title="emotion-tfx app" \
+    org.opencontainers.image.description="The web app, a client of the emotion-tfx server"
+USER 10001:10001
 WORKDIR /var/lib/emotion
 EXPOSE 8502
 STOPSIGNAL SIGTERM
@@ -115,8 +122,11 @@ CMD ["app", "--host", "0.0.0.0"]
 
 
 FROM base AS server
-COPY --from=server-installed /opt/emotion /opt/emotion
-USER emotion
+COPY --from=server-environment /opt/emotion /opt/emotion
+COPY --from=project /opt/project /opt/emotion
+LABEL org.opencontainers.image.title="emotion-tfx server" \
+    org.opencontainers.image.description="Serves a classifier of emotions, as TensorFlow Serving does and to people"
+USER 10001:10001
 WORKDIR /var/lib/emotion
 EXPOSE 8500 8501
 STOPSIGNAL SIGTERM
