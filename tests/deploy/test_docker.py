@@ -24,6 +24,7 @@ from dockerfile_parse import DockerfileParser
 from emotion_tfx import cli
 from emotion_tfx.config import Settings
 from emotion_tfx.model.locate import newest_version
+from emotion_tfx.monitoring.files import Watch, write_all
 
 from ..app.browser import app, serving
 from ..command import REPOSITORY
@@ -195,16 +196,38 @@ def test_services_know_each_other_and_wait_for_each_other():
 def test_what_is_mounted_exists(variant: str):
     volumes = yaml.load(COMPOSE.read_text(), Loader)["volumes"]
     for service in services(variant).values():
-        for mount in service.get("volumes", []):
-            source = re.sub(r"\$\{\w+:-(.*?)\}", r"\1", mount).split(":")[0]
-            assert source in volumes or (REPOSITORY / source).exists(), mount
+        for source, _, _ in mounts(service):
+            assert source in volumes or (REPOSITORY / source).exists(), source
+
+
+def test_prometheus_and_grafana_are_told_what_emotion_monitor_tells(tmp_path: Path):
+    watched = Watch([f"server:{default('rest_port')}"])
+    write_all(tmp_path, watched, "http://prometheus:9090", Path("/etc/grafana/dashboards"))
+    seen = {
+        target: REPOSITORY / source
+        for name in ("prometheus", "grafana")
+        for source, target, _ in mounts(services()[name])
+        if source.startswith("./")
+    }
+    written = {
+        "/etc/prometheus/prometheus.yml": tmp_path / "prometheus" / "prometheus.yml",
+        "/etc/prometheus/rules": tmp_path / "prometheus" / "rules",
+        "/etc/grafana/provisioning": tmp_path / "grafana" / "provisioning",
+        "/etc/grafana/dashboards": tmp_path / "grafana" / "dashboards",
+    }
+    assert {target: texts(path) for target, path in seen.items()} == {
+        target: texts(path) for target, path in written.items()
+    }
 
 
 def test_only_the_pipeline_writes_models():
-    mounts = {name: service.get("volumes", []) for name, service in services().items()}
-    assert "output:/var/lib/emotion" in mounts["pipeline"]
-    assert "output:/var/lib/emotion:ro" in mounts["server"]
-    assert not any(mount.startswith("output:") for mount in mounts["app"])
+    may_write = {
+        name: writable
+        for name, service in services().items()
+        for source, target, writable in mounts(service)
+        if (source, target) == ("output", "/var/lib/emotion")
+    }
+    assert may_write == {"pipeline": True, "server": False}
     # Where the pipeline writes is where a server looks that is told no other place.
     (output,) = re.findall(r"EMOTION_OUTPUT=(\S+)", dict(stages()["base"])["ENV"])
     assert output.startswith("/var/lib/emotion/")
@@ -215,9 +238,8 @@ def test_the_official_image_finds_a_model_under_the_name_that_clients_ask_for():
     assert "build" not in server
     name = default("model_name")
     assert server["environment"]["MODEL_NAME"] == name
-    (models,) = [mount for mount in server["volumes"] if mount.endswith(f":/models/{name}:ro")]
-    shipped = models.split(":-")[1].split("}")[0]
-    assert newest_version(REPOSITORY / shipped)
+    (models,) = [source for source, target, _ in mounts(server) if target == f"/models/{name}"]
+    assert newest_version(REPOSITORY / models)
     config = (REPOSITORY / "deploy/docker/tensorflow-serving-monitoring.config").read_text()
     assert 'path: "/monitoring/prometheus/metrics"' in config
 
@@ -275,6 +297,23 @@ def services(variant: str = "compose.yaml") -> dict[str, Any]:
             merged = {**all_services[name], **changed}
             all_services[name] = {key: value for key, value in merged.items() if value is not ...}
     return all_services
+
+
+def mounts(service: dict[str, Any]) -> Iterator[tuple[str, str, bool]]:
+    """Source, target and whether it may be written to, of each of a service's mounts."""
+    for mount in service.get("volumes", []):
+        if isinstance(mount, str):
+            source, target, *mode = mount.split(":")
+            yield source, target, mode != ["ro"]
+        else:
+            source = re.sub(r"\$\{\w+:-(.*?)\}", r"\1", mount["source"])
+            yield source, mount["target"], not mount.get("read_only")
+
+
+def texts(path: Path) -> dict[str, str]:
+    """The files of a folder, or the one file."""
+    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    return {str(file.relative_to(path)): file.read_text() for file in files}
 
 
 def default(name: str, command: Callable[..., None] = cli.serve) -> int | str:
