@@ -55,7 +55,11 @@ make_base() {
         echo "deb $MIRROR trixie-updates main"
         echo "deb ${MIRROR%/}-security trixie-security main"
     } >"$folder/etc/apt/sources.list"
-    rm -rf "$folder"/var/cache/apt/archives/*.deb "$folder"/var/lib/apt/lists/*
+    # As slim as Docker Hub's: without documentation, also of what is installed later.
+    printf 'path-exclude /usr/share/%s/*\n' doc info locale man \
+        >"$folder/etc/dpkg/dpkg.cfg.d/slim"
+    rm -rf "$folder"/usr/share/{doc,info,locale,man}/* \
+        "$folder"/var/cache/apt/archives/*.deb "$folder"/var/lib/apt/lists/*
     container=$(buildah from scratch)
     buildah add --quiet "$container" "$folder" / >/dev/null
     buildah commit --quiet --rm "$container" "$BASE" >/dev/null
