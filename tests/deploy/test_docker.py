@@ -303,8 +303,9 @@ def mounts(service: dict[str, Any]) -> Iterator[tuple[str, str, bool]]:
     """Source, target and whether it may be written to, of each of a service's mounts."""
     for mount in service.get("volumes", []):
         if isinstance(mount, str):
-            source, target, *mode = mount.split(":")
-            yield source, target, mode != ["ro"]
+            source, _, rest = mount.partition(":")
+            if rest:  # Otherwise it is a folder for the container alone.
+                yield source, rest.removesuffix(":ro"), not rest.endswith(":ro")
         else:
             source = re.sub(r"\$\{\w+:-(.*?)\}", r"\1", mount["source"])
             yield source, mount["target"], not mount.get("read_only")
