@@ -132,13 +132,10 @@ def test_the_health_checks_tell_the_truth(tmp_path: Path):
 # compose.yaml
 
 
-@pytest.mark.parametrize("variant", ["compose.yaml", "compose.tensorflow-serving.yaml"])
-def test_compose_files_are_valid(variant: str, tmp_path: Path):
-    composed = tmp_path / "composed.json"
-    composed.write_text(json.dumps({"name": "x", "services": services(variant)}))
-    ended = program(
-        "check-jsonschema", "--builtin-schema", "vendor.compose-spec", composed, COMPOSE
-    )
+def test_compose_files_are_valid(tmp_path: Path):
+    variant = tmp_path / "variant.json"
+    variant.write_text(json.dumps({"name": "variant", "services": services(OFFICIAL.name)}))
+    ended = program("check-jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE, variant)
     assert ended.returncode == 0, ended.stdout
 
 
