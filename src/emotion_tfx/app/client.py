@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import httpx
 import numpy as np
 
 from emotion_tfx.labels import LABELS
+
+_Reply = TypeVar("_Reply")
 
 Reason = Literal["away", "starting", "key", "too_large", "busy", "refused", "strange"]
 
@@ -163,7 +165,8 @@ class EmotionServer:
         Raises:
             ServerError: There are none.
         """
-        reply = self._patiently({"texts": list(texts)}, stop or threading.Event())
+        body = {"texts": list(texts)}
+        reply = self._patiently(lambda: self._post(body), stop or threading.Event())
         try:
             rows = [[each["probabilities"][name] for name in LABELS] for each in reply["answers"]]
             probabilities = np.array(rows, np.float32).reshape(len(texts), len(LABELS))
@@ -212,14 +215,15 @@ class EmotionServer:
         """
         return self._request("GET", "/monitoring/prometheus/metrics").text
 
-    def _patiently(self, body: dict[str, Any], stop: threading.Event) -> dict[str, Any]:
+    @staticmethod
+    def _patiently(ask: Callable[[], _Reply], stop: threading.Event) -> _Reply:
         for wait in _PATIENCE:
             try:
-                return self._post(body)
+                return ask()
             except ServerError as error:
                 if error.reason != "busy" or stop.wait(wait):
                     raise
-        return self._post(body)
+        return ask()
 
     def _post(self, body: dict[str, Any]) -> dict[str, Any]:
         return self._json(self._request("POST", "/v1/emotions", json=body))

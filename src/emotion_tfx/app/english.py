@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 
-from py3langid.langid import MODEL_FILE, LanguageIdentifier
+import numpy as np
+import py3langid
 
 #: Below this probability of English, of all languages together, a text is called another's. On
 #: short English texts that is wrong once in a hundred times or less.
@@ -17,22 +17,21 @@ _FEWEST_LETTERS = 10
 
 _LETTERS = re.compile(r"[^\W\d_]")
 _MARKUP = re.compile(r"https?://\S+|[@#]\w+")
-
-
-@lru_cache(maxsize=1)
-def _identifier() -> LanguageIdentifier:
-    return LanguageIdentifier.from_pickled_model(MODEL_FILE, norm_probs=True)
+_STRETCHED = re.compile(r"(\w)\1{2,}")
 
 
 def looks_english(text: str) -> bool:
     """Whether a text may be English; in doubt it may."""
-    words = _MARKUP.sub(" ", text).lower()
+    words = _STRETCHED.sub(r"\1", _MARKUP.sub(" ", text).lower())
     letters = len(_LETTERS.findall(words))
     if letters < _FEWEST_LETTERS and words.isascii():
         return True
     if not letters:
         return True
-    return float(dict(_identifier().rank(words))["en"]) >= _LEAST
+    languages, scores = zip(*py3langid.rank(words), strict=True)
+    # The scores are logarithms of what is not normalised yet.
+    shares = np.exp(np.array(scores) - max(scores))
+    return bool(shares[languages.index("en")] >= _LEAST * shares.sum())
 
 
 def share_of_english(texts: Iterable[str]) -> float:

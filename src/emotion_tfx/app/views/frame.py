@@ -13,6 +13,7 @@ from emotion_tfx.app.client import EmotionServer, ServerError
 from emotion_tfx.app.feedback import FeedbackStore
 from emotion_tfx.app.identity import GoogleIdentity
 from emotion_tfx.app.speech import LANGUAGES, Language, Speech
+from emotion_tfx.app.tensorflow_serving import server_at
 from emotion_tfx.config import Settings
 
 _PAGES = {"one": "💬", "many": "🗂️", "model": "🧠", "monitoring": "📈"}
@@ -32,7 +33,7 @@ def server() -> EmotionServer:
     """The server that is asked."""
     key = settings().api_key
     identity = GoogleIdentity(settings().server) if settings().google_identity else None
-    return EmotionServer(settings().server, key.get_secret_value() if key else None, identity)
+    return server_at(settings().server, key.get_secret_value() if key else None, identity)
 
 
 @st.cache_resource
