@@ -315,7 +315,8 @@ def export(
 def predict(
     text: Annotated[str | None, typer.Argument(help="A text; standard input without it.")] = None,
     input_: Annotated[
-        Path | None, typer.Option("--input", "-i", help="A CSV with a text a row.")
+        Path | None,
+        typer.Option("--input", "-i", help="A CSV with a text a row, or a folder of them."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where to write the answers as CSV.")
@@ -323,13 +324,25 @@ def predict(
     text_column: Annotated[str, typer.Option(help="The column that holds the text.")] = "text",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a text.")] = False,
     model: Model = None,
+    beam_runner: BeamRunner = None,
+    beam_arg: BeamArgs = None,
 ) -> None:
-    """Say which emotion a text expresses: one text, a CSV, or standard input (a text a line)."""
+    """Say which emotion a text expresses: one text, a CSV, or standard input (a text a line).
+
+    A folder of CSV files goes through Beam, a file at a time in each of its workers.
+    """
     from emotion_tfx import bulk
 
     if input_ is not None:
         if output is None:
             raise UserError("--input needs --output", "Say where to write: --output OUT.csv.")
+        if input_.is_dir():
+            from emotion_tfx.pipeline.many import predict_folder
+
+            beam_args = _settings(None, beam_runner, beam_arg).beam_args
+            files = predict_folder(model, input_, output, text_column, beam_args)
+            typer.echo(f"{files} files answered in {output}")
+            return
         bulk.predict_csv(_classifier(model), input_, output, text_column)
     elif text is not None:
         bulk.predict_texts(_classifier(model), [text], as_json=as_json)
