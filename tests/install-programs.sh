@@ -5,6 +5,7 @@ set -eu
 missing=
 command -v prometheus >/dev/null || missing="prometheus"
 command -v chromium >/dev/null || missing="$missing chromium fonts-noto-color-emoji"
+command -v nginx >/dev/null || missing="$missing nginx-light"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     export DEBIAN_FRONTEND=noninteractive

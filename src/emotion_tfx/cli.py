@@ -36,6 +36,9 @@ app.add_typer(feedback, name="feedback", no_args_is_help=True)
 monitor = typer.Typer()
 app.add_typer(monitor, name="monitor")
 
+pipeline = typer.Typer(help="The pipeline beyond this machine.")
+app.add_typer(pipeline, name="pipeline", no_args_is_help=True)
+
 Data = Annotated[
     Path | None,
     typer.Option(
@@ -163,6 +166,54 @@ def run(
     os.execv(sys.executable, [*command, str(result.paths.serving_model)])
 
 
+@pipeline.command(name="compile")
+def compile_(
+    image: Annotated[
+        str, typer.Option(help="Container image with emotion-tfx in it, for every step.")
+    ],
+    root: Annotated[
+        str, typer.Option(help="Bucket folder for all that the steps write: gs://BUCKET/FOLDER.")
+    ],
+    serving_model: Annotated[
+        str | None,
+        typer.Option(help="Bucket folder to push versions to; ROOT/serving_model/emotion if none."),
+    ] = None,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="The specification: .json (Vertex AI) or .yaml (KFP)."),
+    ] = Path("pipeline.json"),
+    data: Data = None,
+    more: Mores = None,
+    extra: Extras = None,
+    unseen: Unseen = None,
+    beam_runner: BeamRunner = None,
+    beam_arg: BeamArgs = None,
+) -> None:
+    """Compile the pipeline for Vertex AI Pipelines or Kubeflow Pipelines 2.
+
+    Checks and prepares the data here, as train does, and writes the specification
+    and beside it a folder to be copied into the bucket, from which the run starts.
+    """
+    from rich.console import Console
+
+    from emotion_tfx.data import find_corpus
+    from emotion_tfx.pipeline.compile import Cluster, compile_pipeline
+
+    settings = _settings(None, beam_runner, beam_arg)
+    base = serving_model or f"{root.rstrip('/')}/serving_model/emotion"
+    cluster = Cluster(image, root, base)
+    console = Console(highlight=False)
+    corpus = find_corpus(data, cache=settings.cache, say=console.print)
+    extras = _extras(settings, more, extra, is_sample=corpus.is_sample)
+    folder = compile_pipeline(corpus, settings, cluster, output, extras=extras, unseen=unseen or ())
+    for line in (
+        f"specification  {output}",
+        f"input          {folder}",
+        f"copy it first  gcloud storage rsync --recursive {folder} {cluster.input}",
+    ):
+        console.print(line, soft_wrap=True)
+
+
 @app.command()
 def serve(
     model_base: Annotated[
@@ -194,6 +245,14 @@ def serve(
             "a bucket.",
         ),
     ] = 1.0,
+    open_when_ready: Annotated[
+        bool,
+        typer.Option(
+            "--open-when-ready",
+            help="Open the ports only once every model serves, as TensorFlow Serving does: for "
+            "servers behind a balancer that does not ask for health, such as nginx.",
+        ),
+    ] = False,
     api_key_file: Annotated[
         Path | None,
         typer.Option(
@@ -226,6 +285,7 @@ def serve(
         api_key=read_api_key(api_key_file),
         workers=workers,
         limits=Limits(drift_window=given.drift_window),
+        open_when_ready=open_when_ready,
     )
     address = f"http://{host}:{rest_port}"
     key = ' -H "Authorization: Bearer $EMOTION_API_KEY"' if settings.api_key else ""
@@ -432,7 +492,8 @@ def lineage(
 def predict(
     text: Annotated[str | None, typer.Argument(help="A text; standard input without it.")] = None,
     input_: Annotated[
-        Path | None, typer.Option("--input", "-i", help="A CSV with a text a row.")
+        Path | None,
+        typer.Option("--input", "-i", help="A CSV with a text a row, or a folder of them."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where to write the answers as CSV.")
@@ -440,13 +501,25 @@ def predict(
     text_column: Annotated[str, typer.Option(help="The column that holds the text.")] = "text",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a text.")] = False,
     model: Model = None,
+    beam_runner: BeamRunner = None,
+    beam_arg: BeamArgs = None,
 ) -> None:
-    """Say which emotion a text expresses: one text, a CSV, or standard input (a text a line)."""
+    """Say which emotion a text expresses: one text, a CSV, or standard input (a text a line).
+
+    A folder of CSV files goes through Beam, a file at a time in each of its workers.
+    """
     from emotion_tfx import bulk
 
     if input_ is not None:
         if output is None:
             raise UserError("--input needs --output", "Say where to write: --output OUT.csv.")
+        if input_.is_dir():
+            from emotion_tfx.pipeline.many import predict_folder
+
+            beam_args = _settings(None, beam_runner, beam_arg).beam_args
+            files = predict_folder(model, input_, output, text_column, beam_args)
+            typer.echo(f"{files} files answered in {output}")
+            return
         bulk.predict_csv(_classifier(model), input_, output, text_column)
     elif text is not None:
         bulk.predict_texts(_classifier(model), [text], as_json=as_json)

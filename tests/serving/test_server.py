@@ -190,3 +190,38 @@ def test_on_ready_is_called_when_a_version_serves(model_base: ModelBase):
 def test_the_package_does_not_import_tensorflow():
     code = "import sys, emotion_tfx.serving; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env={**os.environ}).returncode == 0
+
+
+def test_the_ports_open_only_once_the_model_serves_where_that_is_asked_for(model_base: ModelBase):
+    model_base.path.mkdir()
+    settings = ServerSettings(
+        model_base.path, rest_port=free_port(), grpc_port=free_port(), open_when_ready=True
+    )
+    server, told = Server(settings), []
+    thread = threading.Thread(target=server.run, args=(lambda: told.append(True),))
+    thread.start()
+    try:
+        time.sleep(1)
+        for port in (settings.rest_port, settings.grpc_port):
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port))
+        assert not told
+        model_base.push(1)
+        wait_until(lambda: bool(told))
+        address = f"http://127.0.0.1:{settings.rest_port}{MODEL}:predict"
+        body = {"signature_name": "classify_text", "instances": ["a text"]}
+        assert httpx.post(address, json=body).is_success
+        socket.create_connection(("127.0.0.1", settings.grpc_port)).close()
+    finally:
+        server.stop()
+        thread.join()
+
+
+def test_a_server_that_waits_for_its_model_can_be_stopped(model_base: ModelBase):
+    model_base.path.mkdir()
+    server = Server(ServerSettings(model_base.path, rest_port=free_port(), open_when_ready=True))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    server.stop()
+    thread.join(30)
+    assert not thread.is_alive()

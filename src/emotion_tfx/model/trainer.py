@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import tensorflow_transform as tft
@@ -17,6 +16,7 @@ from emotion_tfx.model.export import export
 from emotion_tfx.model.hyperparameters import Hyperparameters
 from emotion_tfx.model.progress import progress_bar
 from emotion_tfx.model.training import train
+from emotion_tfx.storage import fetched, sent
 
 
 def run_fn(fn_args: tfx.components.FnArgs) -> None:
@@ -29,7 +29,7 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
     """
     config: dict[str, Any] = fn_args.custom_config
     hyperparameters = Hyperparameters.from_dict(_values(fn_args.hyperparameters))
-    dataset, validation, vocabulary, transform_dir = load(fn_args)
+    dataset, validation, vocabulary = load(fn_args)
     with progress_bar("training") as progress:
         trained = train(
             dataset,
@@ -51,21 +51,29 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
         "history": trained.history,
     }
     options = FeatureOptions.from_dict(config["features"])
-    export(fn_args.serving_model_dir, transform_dir, trained.network, calibration, facts, options)
+    with (
+        fetched(_transform_dir(fn_args)) as transform_dir,
+        sent(fn_args.serving_model_dir) as folder,
+    ):
+        export(str(folder), str(transform_dir), trained.network, calibration, facts, options)
 
 
-def load(fn_args: tfx.components.FnArgs) -> tuple[Dataset, Dataset, Vocabulary, str]:
+def load(fn_args: tfx.components.FnArgs) -> tuple[Dataset, Dataset, Vocabulary]:
     """Reads what the Transform component made.
 
     Returns:
-        The texts to learn from, those to choose by, the vocabulary, and the Transform graph.
+        The texts to learn from, those to choose by, and the vocabulary.
     """
-    transform = tft.TFTransformOutput(fn_args.transform_graph_path)
-    spec = transform.transformed_feature_spec()
-    vocabulary = Vocabulary.load(Path(transform.transform_savedmodel_dir) / "assets" / ASSET)
+    spec = tft.TFTransformOutput(fn_args.transform_graph_path).transformed_feature_spec()
+    with fetched(_transform_dir(fn_args)) as transform_dir:
+        vocabulary = Vocabulary.load(transform_dir / "assets" / ASSET)
     dataset = Dataset.read(_files(fn_args.train_files), spec)
     validation = Dataset.read(_files(fn_args.eval_files), spec)
-    return dataset, validation, vocabulary, transform.transform_savedmodel_dir
+    return dataset, validation, vocabulary
+
+
+def _transform_dir(fn_args: tfx.components.FnArgs) -> str:
+    return tft.TFTransformOutput(fn_args.transform_graph_path).transform_savedmodel_dir
 
 
 def _files(patterns: list[str]) -> list[str]:

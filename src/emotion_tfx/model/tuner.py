@@ -128,7 +128,7 @@ def tuner_fn(fn_args: tfx.components.FnArgs) -> tfx.components.TunerFnResult:
             of ``trials`` and the ``seed``.
     """
     config: dict[str, Any] = fn_args.custom_config
-    dataset, validation, vocabulary, _ = load(fn_args)
+    dataset, validation, vocabulary = load(fn_args)
     oracle = DefaultsFirst(
         objective=keras_tuner.Objective("score", "max"),
         max_trials=config["trials"],

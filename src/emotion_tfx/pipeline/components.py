@@ -3,7 +3,6 @@
 # TFX reads the annotations of its components at run time: no postponed evaluation here.
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,17 +27,11 @@ from emotion_tfx.features.preprocessing import LABEL, SOURCE, TEXT
 from emotion_tfx.labels import LABELS
 from emotion_tfx.model.classifier import EmotionClassifier
 from emotion_tfx.model.export import FACTS
-from emotion_tfx.model.locate import newest_version
 from emotion_tfx.monitoring import reference
+from emotion_tfx.storage import fetched, sent
 
 CARD = "README.md"
 _TEST_SPLIT = "test"
-
-
-class Report(types.Artifact):
-    """A folder with ``report.html``, the figures as JSON, plots and the model card."""
-
-    TYPE_NAME = "EmotionReport"
 
 
 @tfx.dsl.components.component
@@ -52,8 +45,8 @@ def RequireNoAnomalies(  # noqa: N802
     """
     found = []
     for split in artifact_utils.decode_split_names(anomalies.split_names):
-        file = Path(artifact_utils.get_split_uri([anomalies], split)) / "SchemaDiff.pb"
-        read = anomalies_pb2.Anomalies.FromString(file.read_bytes())
+        with fetched(artifact_utils.get_split_uri([anomalies], split)) as folder:
+            read = anomalies_pb2.Anomalies.FromString((folder / "SchemaDiff.pb").read_bytes())
         for name, info in read.anomaly_info.items():
             found.append(f"{split} data, column {name}: {info.description}")
     if found:
@@ -69,7 +62,7 @@ def Reporter(  # noqa: N802
     model: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Model],
     blessing: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ModelBlessing],
     pushed: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.PushedModel],
-    report: tfx.dsl.components.OutputArtifact[Report],
+    report: tfx.dsl.components.OutputArtifact[tfx.types.standard_artifacts.ModelEvaluation],
     data_report: tfx.dsl.components.Parameter[str],
     min_accuracy: tfx.dsl.components.Parameter[float],
     max_drop: tfx.dsl.components.Parameter[float],
@@ -81,18 +74,22 @@ def Reporter(  # noqa: N802
 
     It writes the reference as well, with which the answers in service are compared.
     The decision that it tells is the Evaluator's, the version the Pusher's; ``baseline`` is the
-    model that was in service before. ``evaluation`` is a fingerprint of the evaluation, so that a
+    model that was in service before. In the folder ``report`` come ``report.html``, the figures as
+    JSON, plots and the model card. ``evaluation`` is a fingerprint of the evaluation, so that a
     run after a change of it, or of the cases, is not taken for a repeated one; ``code`` and
     ``data_report`` tell the store what the model was made with and from.
     """
-    folder = _exported(model)
-    facts = json.loads((folder / "assets.extra" / FACTS).read_text(encoding="utf-8"))
     test = artifact_utils.get_split_uri([examples], _TEST_SPLIT)
-    classifier = EmotionClassifier(folder)
-    predictions = _predict(classifier, test)
+    with fetched(_exported(model)) as folder:
+        facts = json.loads((folder / "assets.extra" / FACTS).read_text(encoding="utf-8"))
+        classifier = EmotionClassifier(folder)
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        predictions = _predict(classifier, test)
+        behaviour = check_behaviour(read_cases(), classifier.predict_arrays)
     in_service = None
     if baseline is not None:
-        in_service = compute_metrics(_predict(EmotionClassifier(_exported(baseline)), test))
+        with fetched(_exported(baseline)) as folder:
+            in_service = compute_metrics(_predict(EmotionClassifier(folder), test))
     verdict = check_gates(
         compute_metrics(predictions), in_service, min_accuracy=min_accuracy, max_drop=max_drop
     )
@@ -101,7 +98,6 @@ def Reporter(  # noqa: N802
     version = pushed.get_string_custom_property("pushed_version")
     if version:
         facts = {"model version": version, **facts}
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     run = EvaluatedRun(
         predictions=predictions,
         verdict=replace(verdict, passed=blessed),
@@ -109,15 +105,15 @@ def Reporter(  # noqa: N802
         facts={**facts, "size on disk (MB)": round(size / 1e6, 1)},
         data_report=json.loads(data_report),
         baseline=None if baseline is not None and baseline.uri == model.uri else in_service,
-        behaviour=check_behaviour(read_cases(), classifier.predict_arrays),
+        behaviour=behaviour,
     )
-    out = Path(report.uri)
-    write_report(out, run)
     gate = json.dumps(_gate(run, min_accuracy, max_drop), indent=2) + "\n"
-    write_atomically(out / gates.FILE, gate.encode())
     report.set_string_custom_property("gate", gate)
-    write_model_card(out / CARD, run)
-    write_atomically(out / reference.FILE, _reference(classifier, run).to_json().encode())
+    with sent(report.uri) as out:
+        write_report(out, run)
+        write_atomically(out / gates.FILE, gate.encode())
+        write_model_card(out / CARD, run)
+        write_atomically(out / reference.FILE, _reference(classifier, run).to_json().encode())
 
 
 def _gate(run: EvaluatedRun, min_accuracy: float, max_drop: float) -> dict[str, Any]:
@@ -147,8 +143,8 @@ def _reference(classifier: EmotionClassifier, run: EvaluatedRun) -> reference.Re
     return reference.Reference.make(observed, told.correct, LABELS, source)
 
 
-def _exported(model: types.Artifact) -> Path:
-    return Path(path_utils.serving_model_path(model.uri))
+def _exported(model: types.Artifact) -> str:
+    return path_utils.serving_model_path(model.uri)
 
 
 def _predict(classifier: EmotionClassifier, examples: str) -> Predictions:
@@ -186,16 +182,32 @@ class PushOnce(pusher.Executor):
     ) -> None:
         destination = tfx.proto.PushDestination()
         proto_utils.json_to_proto(exec_properties["push_destination"], destination)
-        newest = newest_version(Path(destination.filesystem.base_directory))
-        model = Path(self.GetModelPath(input_dict))
+        newest = _newest_version(destination.filesystem.base_directory)
         blessed = self.CheckBlessing(input_dict)
-        if blessed and newest is not None and _same_model(newest, model):
+        if blessed and newest is not None and _same_model(newest, self.GetModelPath(input_dict)):
             pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
-            self._MarkPushed(pushed, str(newest), newest.name)
+            self._MarkPushed(pushed, newest, _number(newest))
             return
         super().Do(input_dict, output_dict, exec_properties)
 
 
-def _same_model(one: Path, other: Path) -> bool:
+def _newest_version(base: str) -> str | None:
+    """As ``model.locate`` finds it, at an address as well."""
+    files = tf.io.gfile.glob(f"{base}/*/saved_model.pb")
+    versions = [file.removesuffix("/saved_model.pb") for file in files]
+    numbered = [version for version in versions if _number(version).isdecimal()]
+    return max(numbered, key=lambda version: int(_number(version)), default=None)
+
+
+def _number(version: str) -> str:
+    return version.rpartition("/")[2]
+
+
+def _same_model(one: str, other: str) -> bool:
     names = ("saved_model.pb", "variables/variables.data-00000-of-00001")
-    return all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
+    return all(_read(f"{one}/{name}") == _read(f"{other}/{name}") for name in names)
+
+
+def _read(file: str) -> bytes:
+    with tf.io.gfile.GFile(file, "rb") as opened:
+        return opened.read()

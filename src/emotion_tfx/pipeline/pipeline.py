@@ -28,14 +28,16 @@ class PipelineSettings:
     """What a run of the pipeline depends on.
 
     Attributes:
-        data: Folder of the prepared corpus, a folder with CSV files for each split in it.
+        data: Folder of the prepared corpus, a folder with CSV files for each split in it. This and
+            the other folders may be addresses, such as ``gs://bucket/folder``.
         data_report: How the corpus was prepared, as JSON.
         root: Folder for what the components write.
-        metadata: File of the ML Metadata store (SQLite).
+        metadata: File of the ML Metadata store (SQLite), where the runner keeps none of its own.
         serving_model: Folder to push versions to.
         hyperparameters: Folder with the stored hyperparameters, one JSON file; not read where
             they are searched.
         facts: To be kept with the model and told in its card.
+        schema: File that says what the data must be.
         features: Choices of the text preparation.
         trials: Trainings to search the hyperparameters with; 0 uses the stored ones.
         min_accuracy: No model below this is pushed.
@@ -46,13 +48,14 @@ class PipelineSettings:
         baseline: A model artifact to compare with where no run has pushed a model.
     """
 
-    data: Path
+    data: Path | str
     data_report: str
-    root: Path
-    metadata: Path
-    serving_model: Path
-    hyperparameters: Path
+    root: Path | str
+    metadata: Path | None
+    serving_model: Path | str
+    hyperparameters: Path | str
     facts: dict[str, Any]
+    schema: Path | str = SCHEMA
     features: FeatureOptions = field(default_factory=FeatureOptions)
     trials: int = 0
     min_accuracy: float = 0.75
@@ -71,7 +74,7 @@ def create_pipeline(settings: PipelineSettings) -> tfx.dsl.Pipeline:
     )
     examples = example_gen.outputs["examples"]
     statistics_gen = tfx.components.StatisticsGen(examples=examples)
-    schema_gen = tfx.components.ImportSchemaGen(schema_file=str(SCHEMA))
+    schema_gen = tfx.components.ImportSchemaGen(schema_file=str(settings.schema))
     schema = schema_gen.outputs["schema"]
     validator = tfx.components.ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema
@@ -150,9 +153,8 @@ def create_pipeline(settings: PipelineSettings) -> tfx.dsl.Pipeline:
         pipeline_root=str(settings.root),
         components=components,
         enable_cache=True,
-        metadata_connection_config=(
-            tfx.orchestration.metadata.sqlite_metadata_connection_config(str(settings.metadata))
-        ),
+        metadata_connection_config=settings.metadata
+        and tfx.orchestration.metadata.sqlite_metadata_connection_config(str(settings.metadata)),
         beam_pipeline_args=list(settings.beam_args),
     )
 

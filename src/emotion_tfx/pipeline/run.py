@@ -120,7 +120,7 @@ def _create(
             code=json.dumps(package_facts()),
             baseline=None if baseline is None else _as_artifact(baseline, paths),
             trials=trials,
-            min_accuracy=_floor(corpus, settings),
+            min_accuracy=floor(corpus, settings),
             max_drop=settings.max_drop,
             seed=settings.seed,
             beam_args=tuple(settings.beam_args),
@@ -140,15 +140,21 @@ def _as_artifact(model: Path, paths: Paths) -> Path:
     return folder
 
 
-def _floor(corpus: Corpus, settings: Settings) -> float:
+def floor(corpus: Corpus, settings: Settings) -> float:
+    """The accuracy below which no model is pushed."""
     asked_for = "min_accuracy" in settings.model_fields_set
     return _SAMPLE_FLOOR if corpus.is_sample and not asked_for else settings.min_accuracy
 
 
+def best_hyperparameters(paths: Paths) -> Hyperparameters:
+    """What the last search found best, or else the defaults."""
+    found = paths.hyperparameters.is_file()
+    return Hyperparameters.load(paths.hyperparameters) if found else Hyperparameters()
+
+
 def _stored_hyperparameters(paths: Paths) -> Path:
     """A folder with one file, named by its content: changed values make another artifact."""
-    found = paths.hyperparameters.is_file()
-    best = Hyperparameters.load(paths.hyperparameters) if found else Hyperparameters()
+    best = best_hyperparameters(paths)
     name = sha256(repr(best).encode()).hexdigest()[:16]
     folder = paths.artifacts / "stored_hyperparameters" / name
     best.save(folder / "best_hyperparameters.txt")

@@ -83,13 +83,15 @@ class GrpcServer:
         self._api_key = api_key
         self._server: grpc.Server | None = None
 
-    def start(self, host: str, port: int, *, shared: bool = False) -> int:
+    def start(self, host: str, port: int, *, shared: bool = False, loaded: bool = False) -> int:
         """Opens the port.
 
         Args:
             host: Address to listen on.
             port: The port; 0 takes any free one.
             shared: Whether other processes may open it as well, to share the calls.
+            loaded: Whether to open it only once calls can be answered, rather than refuse them
+                until then.
 
         Returns:
             The port.
@@ -97,6 +99,8 @@ class GrpcServer:
         Raises:
             UserError: It cannot be opened.
         """
+        if loaded:
+            self._services.load()
         largest = self._limits.max_body_bytes
         self._server = grpc.server(
             ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc"),
@@ -121,7 +125,8 @@ class GrpcServer:
                 "Stop the program that uses it, or choose another port with --grpc-port.",
             )
         self._server.start()
-        for work in (self._services.load, self._tell_health):
+        background = [self._tell_health] if loaded else [self._services.load, self._tell_health]
+        for work in background:
             thread = threading.Thread(target=work, name="grpc-background", daemon=True)
             thread.start()
             self._threads.append(thread)

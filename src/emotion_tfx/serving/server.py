@@ -1,8 +1,8 @@
 """The server process: its port, its signals, its start and its end.
 
 The port opens at once and TensorFlow is imported behind it, so that liveness can be asked from
-the first second on. A stopping server takes no new connections, answers what it has accepted,
-and only then goes.
+the first second on; or only once every model serves, if the settings say so. A stopping server
+takes no new connections, answers what it has accepted, and only then goes.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 _KEEP_ALIVE_SECONDS = 75
 
 _BACKLOG = 2048
+
+_READY_SECONDS = 0.1
 
 _SHARED_CONFIG = "models.pbtxt"
 
@@ -88,26 +90,33 @@ class Server:
             else ServingMetrics()
         )
         configs = initial_configs(settings)
+        late, ready = settings.open_when_ready, threading.Event()
         models = Models(
             configs,
             poll_seconds=settings.poll_seconds,
             limits=settings.limits,
             metrics=metrics,
-            on_ready=on_ready,
+            on_ready=ready.set if late else on_ready,
         )
         with ExitStack() as stack:
-            listener = shared.listener if shared else listen(settings.host, settings.rest_port)
+            listener = shared.listener if shared else open_port(settings)
             stack.callback(listener.close)
             log_access = stack.enter_context(AccessLog())
             self._uvicorn = self._http_server(models, metrics, configs, log_access)
             self._uvicorn.should_exit = self._stop.is_set()
-            host, port = listener.getsockname()[:2]
-            logger.info("Listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+            if not late:
+                _tell_address(listener)
             models.start()
             stack.callback(models.stop)
             self._watch_config(models, stack)
-            self._open_grpc(models, metrics, configs, stack)
-            self._uvicorn.run(sockets=[listener])
+            if not late or self._wait_for(ready):
+                self._open_grpc(models, metrics, configs, stack)
+                if late:
+                    listener.listen(_BACKLOG)
+                    _tell_address(listener)
+                    if on_ready is not None:
+                        on_ready()
+                self._uvicorn.run(sockets=[listener])
         logger.info("Stopped")
 
     def stop(self) -> None:
@@ -115,6 +124,13 @@ class Server:
         self._stop.set()
         if self._uvicorn is not None:
             self._uvicorn.should_exit = True
+
+    def _wait_for(self, ready: threading.Event) -> bool:
+        """Waits until every model serves; False if the server is told to stop before that."""
+        while not ready.wait(_READY_SECONDS):
+            if self._stop.is_set():
+                return False
+        return True
 
     def _http_server(
         self,
@@ -171,7 +187,12 @@ class Server:
         shared_config = shared.folder / _SHARED_CONFIG if shared else None
         reload = Reloader(models, roots, shared_config)
         server = GrpcServer(models, reload, settings.limits, metrics, settings.api_key)
-        port = server.start(settings.host, settings.grpc_port, shared=shared is not None)
+        port = server.start(
+            settings.host,
+            settings.grpc_port,
+            shared=shared is not None,
+            loaded=settings.open_when_ready,
+        )
         stack.callback(server.stop)
         logger.info("Listening for gRPC on port %d", port)
 
@@ -234,8 +255,27 @@ def signals_stop(server: Server) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def listen(host: str, port: int) -> socket.socket:
+def _tell_address(listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    logger.info("Listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+
+
+def open_port(settings: ServerSettings) -> socket.socket:
+    """The port of the REST interface: open, or only reserved if it is to open later.
+
+    Raises:
+        UserError: It cannot be opened.
+    """
+    return listen(settings.host, settings.rest_port, reserve=settings.open_when_ready)
+
+
+def listen(host: str, port: int, *, reserve: bool = False) -> socket.socket:
     """Opens a port, so that a taken one is told before anything slow begins.
+
+    Args:
+        host: Address to listen on.
+        port: The port; 0 takes any free one.
+        reserve: Take the port without opening it: connections to it are refused until then.
 
     Raises:
         UserError: It cannot be opened.
@@ -248,7 +288,8 @@ def listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(_BACKLOG)
+        if not reserve:
+            listener.listen(_BACKLOG)
     except OSError as error:
         if listener is not None:
             listener.close()

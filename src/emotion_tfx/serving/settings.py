@@ -66,6 +66,9 @@ class ServerSettings:
         grpc_port: Port of the gRPC interface; None leaves it out.
         api_key: What a client must show, if anything.
         workers: Processes that answer.
+        open_when_ready: Whether the ports open only once every model serves, as TensorFlow
+            Serving's do. A balancer that does not ask for health, such as nginx, then never
+            finds a server that cannot answer yet.
         poll_seconds: Time between two looks at ``model_base``.
         limits: Bounds on load.
 
@@ -82,6 +85,7 @@ class ServerSettings:
     grpc_port: int | None = None
     api_key: str | None = field(default=None, repr=False)
     workers: int = 1
+    open_when_ready: bool = False
     poll_seconds: float = 1.0
     limits: Limits = field(default_factory=Limits)
 

@@ -25,7 +25,7 @@ from typing import Any
 
 from ..errors import UserError
 from .metrics import forget
-from .server import Server, Shared, initial_configs, listen, signals_stop
+from .server import Server, Shared, initial_configs, listen, open_port, signals_stop
 from .settings import ServerSettings
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def run_workers(settings: ServerSettings, on_ready: Callable[[], None] | None = 
             could not start.
     """
     initial_configs(settings)  # Whatever is wrong is better told once.
-    listener = listen(settings.host, settings.rest_port)
+    listener = open_port(settings)
     if settings.grpc_port:
         # The workers share this port, so none of them would notice another program's.
         listen(settings.host, settings.grpc_port).close()

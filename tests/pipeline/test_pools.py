@@ -1,0 +1,60 @@
+"""Steps of the pipeline in the processes of one of Beam's worker pools."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from benchmarks.engines import FinishedRun, compare, worker_pool
+from emotion_tfx.bulk import predict_csv
+from emotion_tfx.data import read_csv, sample_corpus
+from emotion_tfx.errors import UserError
+from emotion_tfx.model.classifier import EmotionClassifier
+from emotion_tfx.model.locate import shipped_base
+from emotion_tfx.pipeline.many import predict_folder
+
+from ..conftest import SampleRun
+
+
+def test_ingestion_and_statistics_give_the_same_in_a_worker_pool(
+    sample_run_in_place: SampleRun, tmp_path: Path
+):
+    run = FinishedRun(sample_run_in_place.paths.root)
+    with worker_pool(2) as beam_args:
+        for step in ("CsvExampleGen", "StatisticsGen"):
+            run.again(step, beam_args, tmp_path / step)
+            assert compare(run, step, tmp_path / step)
+
+
+def test_a_folder_is_answered_in_a_worker_pool_as_its_files_are_one_by_one(tmp_path: Path):
+    texts = [row.text for row in read_csv(sample_corpus().files[0])][:1200]
+    source, target, alone = (tmp_path / name for name in ("texts", "answers", "alone"))
+    source.mkdir()
+    alone.mkdir()
+    for part in range(4):
+        with (source / f"part-{part}.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([["text"], *([text] for text in texts[part::4])])
+    with worker_pool(2) as beam_args:
+        assert predict_folder(shipped_base(), source, target, "text", beam_args) == 4
+    classifier = EmotionClassifier(shipped_base())
+    for file in source.iterdir():
+        predict_csv(classifier, file, alone / file.name, "text")
+        assert (target / file.name).read_bytes() == (alone / file.name).read_bytes()
+
+
+def test_a_file_that_cannot_be_answered_is_named_and_the_others_are_kept(tmp_path: Path):
+    source, target = tmp_path / "texts", tmp_path / "answers"
+    source.mkdir()
+    (source / "bad.csv").write_text("body\ni am glad\n")
+    with pytest.raises(UserError) as told:
+        predict_folder(shipped_base(), source, target, "text", ["--runner=DirectRunner"])
+    assert "bad.csv" in str(told.value)
+    assert "no column 'text'" in str(told.value)
+    assert not list(target.iterdir())
+
+
+def test_a_folder_without_csv_is_told(tmp_path: Path):
+    with pytest.raises(UserError, match="no CSV"):
+        predict_folder(None, tmp_path, tmp_path / "answers", "text", [])
