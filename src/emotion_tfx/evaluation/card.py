@@ -59,6 +59,7 @@ def write_model_card(
         weakest=min(run.metrics.classes, key=lambda each: (not each.support, each.f1)),
         hardest=min(measured, key=lambda each: each.accuracy or 0.0, default=None),
         behaviour=run.behaviour,
+        reasons=run.reasons,
         limits=limits,
     )
     write_atomically(path, card.encode("utf-8", errors="replace"))

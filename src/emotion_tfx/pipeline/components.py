@@ -20,6 +20,7 @@ from emotion_tfx.evaluation.behaviour import check_behaviour, read_cases
 from emotion_tfx.evaluation.card import write_model_card
 from emotion_tfx.evaluation.gates import check_gates
 from emotion_tfx.evaluation.metrics import Predictions, compute_metrics
+from emotion_tfx.evaluation.reasons import measure_reasons
 from emotion_tfx.evaluation.report import write_report
 from emotion_tfx.evaluation.run import EvaluatedRun
 from emotion_tfx.features.preprocessing import LABEL, SOURCE, TEXT
@@ -74,6 +75,8 @@ def Reporter(  # noqa: N802
 ) -> None:
     """Evaluates the exported model on the test texts and the written cases, and writes it down.
 
+    It is asked for its reasons, too.
+
     The decision that it tells is the Evaluator's, the version the Pusher's; ``baseline`` is the
     model that was in service before. ``code`` is a fingerprint of the evaluation, so that a run
     after a change of it, or of the cases, is not taken for a repeated one.
@@ -103,6 +106,9 @@ def Reporter(  # noqa: N802
         data_report=json.loads(data_report),
         baseline=None if baseline is not None and baseline.uri == model.uri else in_service,
         behaviour=check_behaviour(read_cases(), classifier.predict_arrays),
+        reasons=measure_reasons(
+            predictions.texts, classifier.explain_many, classifier.predict_arrays
+        ),
     )
     out = Path(report.uri)
     write_report(out, run)
