@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
@@ -55,6 +55,11 @@ class Dataset:
         return tuple(self.distinct)
 
     @property
+    def own(self) -> np.ndarray:
+        """Which texts are of the corpus itself, bool [N]."""
+        return self.domains == MAIN_DOMAIN.encode()
+
+    @property
     def drawn(self) -> int:
         """How many texts are drawn for a pass, on average."""
         return max(1, round(float(np.minimum(self.weights, 1.0).sum())))
@@ -80,6 +85,23 @@ class Dataset:
         )
         parts = [_part(batch, names) for batch in parsed.prefetch(1)]
         return _join(parts)
+
+    def select(self, rows: np.ndarray) -> Dataset:
+        """Some of the texts.
+
+        Args:
+            rows: bool [N], or int [n], which ones.
+        """
+        rows = np.arange(len(self))[rows]
+        parts = [self.tokens[self.offsets[row] : self.offsets[row + 1]] for row in rows]
+        return replace(
+            self,
+            offsets=np.concatenate([[0], np.cumsum(self.lengths[rows])]),
+            tokens=np.concatenate([self.tokens[:0], *parts]),
+            labels=self.labels[rows],
+            weights=self.weights[rows],
+            domains=self.domains[rows],
+        )
 
     def inputs(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """The network's inputs for some texts.

@@ -22,7 +22,7 @@ from emotion_tfx.features.preprocessing import (
 from emotion_tfx.features.text import SUBWORDS, tokenize
 from emotion_tfx.features.vocabulary import ASSET, UNKNOWN_ID
 from emotion_tfx.labels import LABELS
-from emotion_tfx.model.calibration import Calibration
+from emotion_tfx.model.calibration import Calibration, calibrated
 from emotion_tfx.model.network import POSITIONS, EmotionNetwork
 
 #: Facts about the training, in the SavedModel's ``assets.extra``.
@@ -68,9 +68,9 @@ class ServedModel(tf.Module):
         # One function each for all signatures, which would hold a map of all characters and a table
         # of all words apiece otherwise. Behind plain ones, so that they are not exported as well.
         prepare = tf.function(self._prepare_text).get_concrete_function(_STRINGS)
-        calibrated = tf.function(self._calibrated).get_concrete_function(self._input_specs())
+        answer = tf.function(self._answer).get_concrete_function(self._input_specs())
         self._prepare = lambda text: prepare(text)
-        self._probabilities = lambda inputs: calibrated(inputs)
+        self._probabilities = lambda inputs: answer(inputs)
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """The exported functions by name; see the module's functions for their contracts."""
@@ -177,8 +177,8 @@ class ServedModel(tf.Module):
         return inputs | {POSITIONS: tf.scatter_nd(tf.stack([time, row], axis=1), numbers, shape)}
 
     def _input_specs(self) -> dict[str, tf.TensorSpec]:
-        per_token = {name: [None] for name in self._features}
-        shapes = per_token | {POSITIONS: [None, None]}
+        shapes: dict[str, list[int | None]] = {name: [None] for name in self._features}
+        shapes[POSITIONS] = [None, None]
         if SUBWORD_IDS in shapes:
             shapes[SUBWORD_IDS] = [None, len(SUBWORDS)]
         return {
@@ -186,8 +186,8 @@ class ServedModel(tf.Module):
             for name, shape in shapes.items()
         }
 
-    def _calibrated(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        return tf.nn.softmax(self._logits(dict(inputs)) / self._calibration.temperature)
+    def _answer(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        return tf.nn.softmax(calibrated(self._logits(dict(inputs)), self._calibration))
 
     def _probabilities_without_each(
         self, ids: Mapping[str, tf.Tensor], positions: tf.Tensor

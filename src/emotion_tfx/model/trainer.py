@@ -16,7 +16,7 @@ from emotion_tfx.model.dataset import Dataset
 from emotion_tfx.model.export import export
 from emotion_tfx.model.hyperparameters import Hyperparameters
 from emotion_tfx.model.progress import progress_bar
-from emotion_tfx.model.training import train
+from emotion_tfx.model.training import possible_labels, predict_logits, train
 
 
 def run_fn(fn_args: tfx.components.FnArgs) -> None:
@@ -33,13 +33,18 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
     with progress_bar("training") as progress:
         trained = train(
             dataset,
-            validation,
+            validation.select(validation.own),
             vocabulary,
             hyperparameters,
             seed=config["seed"],
             progress=progress,
         )
-    calibration = calibrate(trained.validation_logits, validation.labels)
+    calibration = calibrate(
+        predict_logits(trained.network, validation),
+        validation.labels,
+        validation.domains,
+        possible_labels(validation, dataset),
+    )
     facts = {
         **config["facts"],
         "hyperparameters": hyperparameters.to_dict(),
@@ -58,7 +63,7 @@ def load(fn_args: tfx.components.FnArgs) -> tuple[Dataset, Dataset, Vocabulary, 
     """Reads what the Transform component made.
 
     Returns:
-        The texts to learn from, those to choose by, the vocabulary, and the Transform graph.
+        The texts to learn from, those to validate with, the vocabulary, and the Transform graph.
     """
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
     spec = transform.transformed_feature_spec()

@@ -11,7 +11,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from emotion_tfx.data.prepare import MAIN_DOMAIN
 from emotion_tfx.features.vocabulary import Vocabulary
 from emotion_tfx.labels import LABELS
 from emotion_tfx.model.dataset import Dataset
@@ -79,7 +78,7 @@ def train(
 
     Args:
         dataset: Texts to learn from.
-        validation: Texts to choose the epoch by.
+        validation: Texts to choose the epoch by, of the corpus itself.
         vocabulary: What the ids mean.
         hyperparameters: Sizes and rates.
         seed: Of weights, order and dropout.
@@ -273,13 +272,28 @@ def domain_priors(dataset: Dataset) -> np.ndarray:
         float32 [N, 6], 0 for the texts of the corpus itself.
     """
     priors = np.zeros((len(dataset), len(LABELS)), np.float32)
-    for domain in np.unique(dataset.domains):
-        if domain == MAIN_DOMAIN.encode():
-            continue
+    for domain in np.unique(dataset.domains[~dataset.own]):
         rows = dataset.domains == domain
         shares = np.bincount(dataset.labels[rows], minlength=len(LABELS)) / rows.sum()
         priors[rows] = np.where(shares > 0, np.log(np.maximum(shares, _LEAST_SHARE)), _RULED_OUT)
     return priors
+
+
+def possible_labels(texts: Dataset, dataset: Dataset) -> np.ndarray:
+    """Which labels some texts can have: of another domain those that training shows it to have.
+
+    Args:
+        texts: N texts.
+        dataset: What was trained on.
+
+    Returns:
+        bool [N, 6].
+    """
+    possible = np.ones((len(texts), len(LABELS)), bool)
+    for domain in np.unique(texts.domains[~texts.own]):
+        there = np.isin(range(len(LABELS)), dataset.labels[dataset.domains == domain])
+        possible[texts.domains == domain] = there
+    return possible
 
 
 def _losses(
