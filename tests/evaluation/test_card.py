@@ -106,6 +106,16 @@ def test_what_is_not_known_is_left_out(tmp_path: Path):
     assert "## Reasons" not in card
 
 
+def test_sources_are_told_of_training_and_of_a_mixed_validation(card: str, tmp_path: Path):
+    assert "Rows in training by source: diary 15,000, chat 870." in card
+    assert "Rows in validation" not in card
+    sources = {"train": {"diary": 9}, "validation": {"diary": 5, "chat": 2}, "test": {"diary": 1}}
+    run = example_run(data_report={"sources": sources})
+    mixed = write_model_card(tmp_path / "card.md", run).read_text(encoding="utf-8")
+    assert "Rows in validation by source: diary 5, chat 2." in mixed
+    assert "serve to fit the probabilities" in mixed
+
+
 def test_reasons_are_told_with_their_figures(card: str):
     told = section(card, "Reasons")
     assert "For 540 of these texts" in told
