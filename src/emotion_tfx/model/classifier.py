@@ -134,6 +134,8 @@ class EmotionClassifier:
 
     def explain_many(self, texts: Sequence[str]) -> list[list[tuple[str, float]]]:
         """The same for some texts in one run, in their order."""
+        if not texts:
+            return []
         encoded = [text.encode("utf-8", "replace") for text in texts]
         result = self._explain(text=tf.constant(encoded, tf.string))
         rows = zip(result["tokens"].numpy(), result["contributions"].numpy(), strict=True)
