@@ -102,19 +102,6 @@ def test_other_domains_count_as_much_as_the_corpus_itself():
     assert 0.1 < other < gap(probabilities(logits[:400], calibrate(logits, labels)), wrong) - 0.1
 
 
-def test_a_small_domain_counts_less_than_a_large_one():
-    logits, labels = honest(2_000)
-    wrong = np.random.default_rng(2).integers(0, 6, size=2_000)
-
-    def confidence(count: int) -> float:
-        domains = np.array([b"main"] * 1_000 + [b"large"] * 800 + [b"small"] * count)
-        told = np.where(domains == b"small", wrong[: len(domains)], labels[: len(domains)])
-        fitted = calibrate(logits[: len(domains)], told, domains)
-        return float(probabilities(logits, fitted).max(axis=1).mean())
-
-    assert confidence(20) > confidence(100) > confidence(200)
-
-
 def test_labels_that_a_domain_lacks_are_not_held_against_its_texts():
     logits, labels = honest(4_000)
     possible = np.ones((4_000, 6), bool)
