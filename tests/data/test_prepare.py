@@ -24,7 +24,7 @@ from emotion_tfx.data import (
     sample_corpus,
     text_key,
 )
-from emotion_tfx.data.prepare import SPLITS, clean_text
+from emotion_tfx.data.prepare import CALIBRATION_SHARE, SPLITS, clean_text
 from emotion_tfx.errors import UserError
 from emotion_tfx.labels import LABELS
 
@@ -319,12 +319,38 @@ def test_any_extra_source_is_added_by_the_rules(
     main += own_texts(10)
     report = prepare(unsplit(folder, main), folder / "out", extras=[Extra(path, 0.5)])
     check_rules(report, folder / "out", len(main) + len(extra) + 1)
-    assert "more" not in report.sources["validation"]
+    apart = [row for row in read(folder / "out", "validation") if row["source"] == "more"]
+    assert all(row["domain"] == "more" for row in apart)
     assert "more" not in report.sources["test"]
     for row in read(folder / "out", "train"):
         weight = float(row["weight"])
         assert weight == (1 if row["source"] == "mine" else 0.5)
         assert row["domain"] == ("main" if row["source"] == "mine" else "more")
+
+
+def test_a_little_of_another_domain_is_kept_from_training(main: Corpus, tmp_path: Path):
+    """And always the same texts, however the source grows."""
+    other = own_texts(500, "other")
+    small, large = (
+        write(tmp_path / name / "other.csv", content)
+        for name, content in (("small", other[::2]), ("large", other))
+    )
+    prepare(main, tmp_path / "some", extras=[Extra(small)])
+    prepare(main, tmp_path / "all", extras=[Extra(large)])
+    some, every = (
+        {row["text"] for row in read(tmp_path / out, "validation") if row["domain"] == "other"}
+        for out in ("some", "all")
+    )
+    assert some < every
+    assert len(every) / len(other) == pytest.approx(CALIBRATION_SHARE, abs=0.015)
+    assert not every & {row["text"] for row in read(tmp_path / "all", "train")}
+
+
+def test_further_rows_of_the_corpus_itself_are_all_trained_on(main: Corpus, tmp_path: Path):
+    path = write(tmp_path / "further.csv", own_texts(200, "further"))
+    report = prepare(main, tmp_path / "out", extras=[Extra(path, same_domain=True)])
+    assert report.sources["train"]["further"] == 1_200
+    assert report.sources["validation"] == {"validation": 1}
 
 
 @pytest.fixture

@@ -7,7 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from emotion_tfx.evaluation import EvaluatedRun, Predictions, check_gates, compute_metrics
+from emotion_tfx.evaluation import (
+    EvaluatedRun,
+    Predictions,
+    Reasons,
+    check_gates,
+    compute_metrics,
+)
 from emotion_tfx.evaluation.behaviour import Behaviour, Case, Outcome
 from emotion_tfx.labels import LABELS
 
@@ -108,5 +114,6 @@ def example_run(predictions: Predictions | None = None, **changes: object) -> Ev
         },
         baseline=metrics,
         behaviour=example_behaviour(),
+        reasons=Reasons(texts=540, faithful=0.963, first=0.412, random=0.027),
     )
     return replace(run, **changes)

@@ -90,6 +90,7 @@ def test_what_is_not_known_is_left_out(tmp_path: Path):
         facts={},
         data_report={},
         behaviour=None,
+        reasons=None,
         verdict=Verdict(False, ("accuracy is too low",)),
     )
     card = write_model_card(tmp_path / "card.md", run).read_text(encoding="utf-8")
@@ -102,6 +103,24 @@ def test_what_is_not_known_is_left_out(tmp_path: Path):
     assert "confusions" not in card
     assert "The hardest kind" not in card
     assert "## Behaviour" not in card
+    assert "## Reasons" not in card
+
+
+def test_sources_are_told_of_training_and_of_a_mixed_validation(card: str, tmp_path: Path):
+    assert "Rows in training by source: diary 15,000, chat 870." in card
+    assert "Rows in validation" not in card
+    sources = {"train": {"diary": 9}, "validation": {"diary": 5, "chat": 2}, "test": {"diary": 1}}
+    run = example_run(data_report={"sources": sources})
+    mixed = write_model_card(tmp_path / "card.md", run).read_text(encoding="utf-8")
+    assert "Rows in validation by source: diary 5, chat 2." in mixed
+    assert "serve to fit the probabilities" in mixed
+
+
+def test_reasons_are_told_with_their_figures(card: str):
+    told = section(card, "Reasons")
+    assert "For 540 of these texts" in told
+    assert "In 96.3% of them" in told
+    assert "by 0.412 on average, against 0.027" in told
 
 
 def test_behaviour_is_told_by_capability_with_the_cases_that_fail(card: str):

@@ -112,6 +112,13 @@ def test_the_page_shows_the_figures_of_the_run(page: Page):
     assert "15,870" in page.words
 
 
+def test_the_reasons_are_written_and_shown(report: Path, page: Page):
+    stored = json.loads((report.parent / "reasons.json").read_text(encoding="utf-8"))
+    assert stored["texts"] == 540
+    assert "#reasons" in [link["href"] for link in page.all("a")]
+    assert "96.3%" in report.read_text(encoding="utf-8")
+
+
 def test_the_page_shows_the_behaviour_and_the_cases_that_fail(report: Path, page: Page):
     assert "#behaviour" in [link["href"] for link in page.all("a")]
     html = report.read_text(encoding="utf-8")
@@ -145,17 +152,21 @@ def test_a_rejected_model_is_told_with_the_reasons(tmp_path: Path):
 
 def test_only_what_is_known_is_told(tmp_path: Path):
     rows = answers([1, 2], [1, 2])
-    run = example_run(rows, history=(), facts={}, data_report={}, baseline=None, behaviour=None)
+    run = example_run(
+        rows, history=(), facts={}, data_report={}, baseline=None, behaviour=None, reasons=None
+    )
     page = Page(write_report(tmp_path, run).read_text(encoding="utf-8"))
     identifiers = {attributes.get("id") for _, attributes in page.tags}
-    assert not identifiers & {"training", "data", "facts", "behaviour"}
+    assert not identifiers & {"training", "data", "facts", "behaviour", "reasons"}
     assert "difference" not in page.words
     assert "There are none" in page.words
 
 
 def test_a_second_report_replaces_the_first(tmp_path: Path):
     write_report(tmp_path, example_run())
-    html = write_report(tmp_path, example_run(answers([1], [1]), history=(), behaviour=None))
+    html = write_report(
+        tmp_path, example_run(answers([1], [1]), history=(), behaviour=None, reasons=None)
+    )
     assert "1 labelled texts" in html.read_text(encoding="utf-8")
     assert not (tmp_path / "plots" / "training.png").exists()
     names = {path.name for path in tmp_path.rglob("*")}

@@ -72,6 +72,15 @@ def test_an_explanation_names_the_tokens_in_their_order(classifier: EmotionClass
     assert all(-1 <= value <= 1 for _, value in pairs)
 
 
+def test_many_explanations_are_those_of_each_text(classifier: EmotionClassifier):
+    texts = ["so scared", "", "happy to be here with all of you"]
+    for text, pairs in zip(texts, classifier.explain_many(texts), strict=True):
+        alone = classifier.explain(text)
+        assert [token for token, _ in pairs] == [token for token, _ in alone]
+        assert [value for _, value in pairs] == pytest.approx([v for _, v in alone], abs=1e-6)
+    assert classifier.explain_many([]) == []
+
+
 def test_a_text_without_tokens_has_an_empty_explanation(classifier: EmotionClassifier):
     assert classifier.explain("") == []
 

@@ -189,3 +189,20 @@ def test_texts_of_small_weight_are_drawn_less_often_in_training():
     shares = np.bincount(drawn % 4, minlength=4) / 1_000
     assert shares == pytest.approx([0.0, 0.25, 1.0, 1.0], abs=0.05)
     assert len(np.concatenate(list(dataset.batches(64, None)))) == 4_000
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=20), st.data())
+def test_selected_texts_are_those_of_the_whole(lengths: list[int], data: st.DataObject):
+    whole = of_lengths(lengths)
+    rows = np.array(data.draw(st.lists(st.integers(0, len(lengths) - 1))), int)
+    some = whole.select(rows)
+    assert len(some) == len(rows)
+    for new, old in enumerate(rows):
+        ours, theirs = (each.inputs(np.array([row])) for each, row in ((some, new), (whole, old)))
+        assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
+        assert some.labels[new] == whole.labels[old]
+
+
+def test_texts_of_the_corpus_itself_can_be_selected(dataset: Dataset):
+    assert len(dataset.select(dataset.own)) == 0
+    assert dataset.select(~dataset.own).labels.tolist() == dataset.labels.tolist()

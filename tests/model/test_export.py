@@ -129,7 +129,7 @@ def as_in_training(
     dataset = Dataset.read(files, transform.transformed_feature_spec())
     logits = np.empty((len(texts), len(LABELS)))
     logits[dataset.weights.astype(int)] = predict_logits(model.network, dataset)
-    return probabilities(logits, model.calibration.temperature)
+    return probabilities(logits, model.calibration)
 
 
 def test_training_and_both_signatures_give_the_same_probabilities(
@@ -299,7 +299,7 @@ def test_transformed_features_are_the_ids_that_the_network_reads(
     inputs = {name: values[used] for name, values in features.items()}
     logits = small_model.network(inputs | {"positions": positions.T}).numpy()
     np.testing.assert_allclose(
-        probabilities(logits, small_model.calibration.temperature),
+        probabilities(logits, small_model.calibration),
         classify(signatures, *texts)["probabilities"],
         rtol=0,
         atol=1e-6,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emotion_tfx.labels import LABELS
-from emotion_tfx.model.calibration import probabilities
+from emotion_tfx.model.calibration import Calibration, probabilities
 from emotion_tfx.model.dataset import Dataset
 from emotion_tfx.model.hyperparameters import Hyperparameters
 from emotion_tfx.model.training import (
@@ -16,6 +16,7 @@ from emotion_tfx.model.training import (
     domain_priors,
     planned_batch_size,
     planned_epochs,
+    possible_labels,
     predict_logits,
     train,
 )
@@ -160,6 +161,17 @@ def test_what_a_domain_says_how_often_is_kept_apart_from_what_its_texts_say():
     assert np.exp(priors[3:]) == pytest.approx(np.array([[0.25, 0, 0, 0, 0, 0.75]] * 4))
 
 
+def test_a_text_of_another_domain_can_have_the_labels_that_training_shows_there():
+    trained_on = dataset_of(
+        VOCABULARY, ["sad"] * 4, [0, 1, 5, 5], domains=["main", "films", "films", "news"]
+    )
+    texts = dataset_of(VOCABULARY, ["sad"] * 3, domains=["films", "main", "news"])
+    films, main, news = possible_labels(texts, trained_on).tolist()
+    assert films == [False, True, False, False, False, True]
+    assert main == [True] * 6
+    assert news == [False] * 5 + [True]
+
+
 def test_the_balance_of_another_domain_is_not_learned(validation: Dataset):
     """Texts that say nothing are mostly of the first label there, which is its habit alone."""
     rows, labels = texts(300, seed=0)
@@ -170,7 +182,7 @@ def test_the_balance_of_another_domain_is_not_learned(validation: Dataset):
     mixed = dataset_of(VOCABULARY, rows + silent, labels + mostly_first, domains=domains)
     trained = train(mixed, validation, VOCABULARY, HYPERPARAMETERS)
     logits = predict_logits(trained.network, dataset_of(VOCABULARY, silent))
-    assert probabilities(logits, 1.0)[:, 0].mean() < 0.4  # about 0.8 as they stand
+    assert probabilities(logits, Calibration())[:, 0].mean() < 0.4  # about 0.8 as they stand
 
 
 def test_logits_stand_in_the_order_of_the_texts(trained: TrainedNetwork, validation: Dataset):

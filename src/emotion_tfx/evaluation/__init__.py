@@ -13,6 +13,7 @@ from emotion_tfx.evaluation.metrics import (
     compute_metrics,
     present_class_macro_f1,
 )
+from emotion_tfx.evaluation.reasons import Reasons, measure_reasons
 from emotion_tfx.evaluation.report import write_report
 from emotion_tfx.evaluation.run import EvaluatedRun
 from emotion_tfx.evaluation.slices import SliceMetrics, slice_metrics
@@ -22,11 +23,13 @@ __all__ = [
     "EvaluatedRun",
     "Metrics",
     "Predictions",
+    "Reasons",
     "SliceMetrics",
     "Verdict",
     "check_behaviour",
     "check_gates",
     "compute_metrics",
+    "measure_reasons",
     "present_class_macro_f1",
     "read_cases",
     "record_behaviour",

@@ -7,7 +7,7 @@ is that of the Hugging Face hub, ``model-index`` included.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 
 from emotion_tfx.evaluation.behaviour import FILE, Behaviour
@@ -54,15 +54,25 @@ def write_model_card(
         corpus=str(run.facts.get("corpus") or run.data_report.get("corpus") or "not stated"),
         files=[PurePath(each["path"]).name for each in run.data_report.get("files", ())],
         counts=run.label_counts,
-        sources=run.source_counts.get("train", {}),
+        sources=_telling_sources(run.source_counts),
         confusions=frequent_confusions(run.metrics),
         weakest=min(run.metrics.classes, key=lambda each: (not each.support, each.f1)),
         hardest=min(measured, key=lambda each: each.accuracy or 0.0, default=None),
         behaviour=run.behaviour,
+        reasons=run.reasons,
         limits=limits,
     )
     write_atomically(path, card.encode("utf-8", errors="replace"))
     return path
+
+
+def _telling_sources(counts: Mapping[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    """The rows of each source in training, and in validation where it has several."""
+    return {
+        split: sources
+        for split, sources in counts.items()
+        if sources and (split == "train" or (split == "validation" and len(sources) > 1))
+    }
 
 
 def record_behaviour(model: Path, behaviour: Behaviour) -> list[Path]:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotion_tfx.evaluation import behaviour
+from emotion_tfx.evaluation import behaviour, reasons
 from emotion_tfx.evaluation.files import write_atomically
 from emotion_tfx.evaluation.metrics import Metrics
 from emotion_tfx.evaluation.run import EvaluatedRun, flatten, most_confident_mistakes
@@ -25,8 +25,9 @@ def write_report(out: Path, run: EvaluatedRun) -> Path:
 
     Args:
         out: Gets ``metrics.json`` (the dump of :class:`Metrics`), ``behaviour.json`` (that of
-            :class:`Behaviour`, if the run has one), ``plots/*.png`` and ``report.html``, one file
-            without scripts or anything to load. What another run left there is replaced.
+            :class:`Behaviour`, if the run has one), ``reasons.json`` (that of :class:`Reasons`,
+            likewise), ``plots/*.png`` and ``report.html``, one file without scripts or anything to
+            load. What another run left there is replaced.
         run: What to report.
 
     Returns:
@@ -37,12 +38,13 @@ def write_report(out: Path, run: EvaluatedRun) -> Path:
     """
     from emotion_tfx.evaluation.plots import to_png
 
-    figures = json.dumps(run.metrics.to_dict(), indent=2, allow_nan=False) + "\n"
-    write_atomically(out / "metrics.json", figures.encode())
-    if run.behaviour:
-        write_atomically(out / behaviour.FILE, run.behaviour.to_json().encode())
-    else:
-        (out / behaviour.FILE).unlink(missing_ok=True)
+    metrics = json.dumps(run.metrics.to_dict(), indent=2, allow_nan=False) + "\n"
+    write_atomically(out / "metrics.json", metrics.encode())
+    for name, figures in ((behaviour.FILE, run.behaviour), (reasons.FILE, run.reasons)):
+        if figures:
+            write_atomically(out / name, figures.to_json().encode())
+        else:
+            (out / name).unlink(missing_ok=True)
     images = {}
     for name, draw in _plots(run).items():
         path = out / "plots" / f"{name}.png"

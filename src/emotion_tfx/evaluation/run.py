@@ -12,6 +12,7 @@ import numpy as np
 from emotion_tfx.evaluation.behaviour import Behaviour
 from emotion_tfx.evaluation.gates import Verdict
 from emotion_tfx.evaluation.metrics import Metrics, Predictions, compute_metrics
+from emotion_tfx.evaluation.reasons import Reasons
 from emotion_tfx.evaluation.slices import SliceMetrics, slice_metrics
 from emotion_tfx.labels import LABELS
 
@@ -32,6 +33,7 @@ class EvaluatedRun:
             per split and label or source) become tables, anything else a list.
         baseline: The figures of the model in service on the same texts, if there is one.
         behaviour: What the model did with the written cases, if it was asked.
+        reasons: Whether the words that it names decide, if it was asked.
     """
 
     predictions: Predictions
@@ -41,6 +43,7 @@ class EvaluatedRun:
     data_report: Mapping[str, Any] = field(default_factory=dict)
     baseline: Metrics | None = None
     behaviour: Behaviour | None = None
+    reasons: Reasons | None = None
 
     @cached_property
     def metrics(self) -> Metrics:

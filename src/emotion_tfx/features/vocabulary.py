@@ -112,17 +112,20 @@ class BuildVocabulary(PTransformAnalyzer):
 
     def __init__(self, options: VocabularyOptions, *, stop_words: bool, elongation: bool) -> None:
         super().__init__()
-        self._count = _count_short_words if elongation else _count_words
+        self._elongation = elongation
         self._options = options
         self._stop_words = stop_words
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         """Applies the transform to the batches of tokens."""
-        options, stop_words = self._options, self._stop_words
+        options, stop_words, elongation = self._options, self._stop_words, self._elongation
         path = f"{self.base_temp_dir}/{ASSET}"
         return (
             batches
-            | "CountInBatch" >> beam.FlatMap(self._count)
+            | "CountInBatch"
+            >> beam.FlatMap(
+                lambda batch: count_words(batch[0].ravel(), elongation=elongation).items()
+            )
             | "Count" >> beam.CombinePerKey(sum)
             | "Frequent" >> beam.Filter(lambda item: item[1] >= options.min_count)
             | "ToList" >> beam.combiners.ToList()
@@ -132,12 +135,12 @@ class BuildVocabulary(PTransformAnalyzer):
         )
 
 
-def _count_words(batch: tuple[np.ndarray]) -> Iterable[tuple[str, int]]:
-    return Counter(word.decode("utf-8") for word in batch[0].ravel()).items()
-
-
-def _count_short_words(batch: tuple[np.ndarray]) -> Iterable[tuple[str, int]]:
-    return [item for item in _count_words(batch) if not _THREE_EQUAL.search(item[0])]
+def count_words(words: Iterable[bytes], *, elongation: bool) -> Counter[str]:
+    """How often each word occurs, elongated ones left out if they are looked up shortened."""
+    counts = Counter(word.decode("utf-8") for word in words)
+    if not elongation:
+        return counts
+    return Counter({word: n for word, n in counts.items() if not _THREE_EQUAL.search(word)})
 
 
 def _write_lines(lines: list[str], path: str) -> bytes:

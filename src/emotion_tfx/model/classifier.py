@@ -146,10 +146,19 @@ class EmotionClassifier:
 
     def explain(self, text: str) -> list[tuple[str, float]]:
         """The tokens of a text, each with how much it added to the predicted probability."""
-        result = self._explain(text=tf.constant([text]))
-        tokens = [token.decode() for token in result["tokens"].numpy()[0]]
-        pairs = zip(tokens, map(float, result["contributions"].numpy()[0]), strict=True)
-        return [(token, value) for token, value in pairs if token]
+        return self.explain_many([text])[0]
+
+    def explain_many(self, texts: Sequence[str]) -> list[list[tuple[str, float]]]:
+        """The same for some texts in one run, in their order."""
+        if not texts:
+            return []
+        encoded = [text.encode("utf-8", "replace") for text in texts]
+        result = self._explain(text=tf.constant(encoded, tf.string))
+        rows = zip(result["tokens"].numpy(), result["contributions"].numpy(), strict=True)
+        return [
+            [(token.decode(), float(value)) for token, value in zip(*row, strict=True) if token]
+            for row in rows
+        ]
 
     def _predict_part(self, texts: list[str], pool: ThreadPoolExecutor) -> Predicted:
         encoded = np.array([text.encode("utf-8", "replace") for text in texts], dtype=object)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
@@ -55,6 +55,11 @@ class Dataset:
         return tuple(self.distinct)
 
     @property
+    def own(self) -> np.ndarray:
+        """Which texts are of the corpus itself, bool [N]."""
+        return self.domains == MAIN_DOMAIN.encode()
+
+    @property
     def drawn(self) -> int:
         """How many texts are drawn for a pass, on average."""
         return max(1, round(float(np.minimum(self.weights, 1.0).sum())))
@@ -78,8 +83,24 @@ class Dataset:
         parsed = records.batch(_PARSED_AT_ONCE).map(
             lambda batch: tf.io.parse_example(batch, wanted), num_parallel_calls=2
         )
-        parts = [_part(batch, names) for batch in parsed.prefetch(1)]
-        return _join(parts)
+        return join([from_batch(batch) for batch in parsed.prefetch(1)])
+
+    def select(self, rows: np.ndarray) -> Dataset:
+        """Some of the texts.
+
+        Args:
+            rows: bool [N], or int [n], which ones.
+        """
+        rows = np.arange(len(self))[rows]
+        parts = [self.tokens[self.offsets[row] : self.offsets[row + 1]] for row in rows]
+        return replace(
+            self,
+            offsets=np.concatenate([[0], np.cumsum(self.lengths[rows])]),
+            tokens=np.concatenate([self.tokens[:0], *parts]),
+            labels=self.labels[rows],
+            weights=self.weights[rows],
+            domains=self.domains[rows],
+        )
 
     def inputs(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """The network's inputs for some texts.
@@ -164,9 +185,10 @@ def from_columns(
     )
 
 
-def _part(batch: dict[str, tf.Tensor], names: Sequence[str]) -> Dataset:
+def from_batch(batch: Mapping[str, tf.Tensor]) -> Dataset:
+    """Prepared texts as :func:`preprocessing_fn` gives them: features sparse, the rest [N]."""
     columns = {}
-    for name in names:
+    for name in (name for name in _PER_TOKEN if name in batch):
         values = batch[name].values.numpy()
         kinds = _PER_TOKEN[name]
         columns[name] = values.reshape(-1, kinds) if kinds > 1 else values
@@ -177,7 +199,7 @@ def _part(batch: dict[str, tf.Tensor], names: Sequence[str]) -> Dataset:
     return from_columns(offsets, columns, *row_wise)
 
 
-def _join(parts: Sequence[Dataset]) -> Dataset:
+def join(parts: Sequence[Dataset]) -> Dataset:
     """One after another; what is distinct is found among what is distinct in each."""
     names = parts[0].features
     lengths = np.concatenate([part.lengths for part in parts])

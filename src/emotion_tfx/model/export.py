@@ -23,7 +23,7 @@ from emotion_tfx.features.preprocessing import (
 from emotion_tfx.features.text import SUBWORDS, tokenize
 from emotion_tfx.features.vocabulary import ASSET
 from emotion_tfx.labels import LABELS
-from emotion_tfx.model.calibration import Calibration
+from emotion_tfx.model.calibration import Calibration, calibrated
 from emotion_tfx.model.network import POSITIONS, EmotionNetwork
 
 #: Facts about the training, in the SavedModel's ``assets.extra``.
@@ -32,6 +32,7 @@ FACTS = "training.json"
 _NO_WORD = "[,!?]|" + "|".join((lexicon.URL_TOKEN, lexicon.USER_TOKEN, lexicon.NUMBER_TOKEN))
 _WARM_UP_TEXTS = ("i feel so happy today", "Why would they DO that?! I can't stand it any more :(")
 _WARM_UP_SIZES = (1, 8, 64)
+_STRINGS = tf.TensorSpec([None], tf.string)
 
 
 class ServedModel(tf.Module):
@@ -65,10 +66,15 @@ class ServedModel(tf.Module):
         self._weights = [tf.Variable(weight.numpy()) for weight in network.trainable_variables]
         seeds = [tf.constant(seed.numpy()) for seed in network.non_trainable_variables]
         self._logits = lambda inputs: network.stateless_call(self._weights, seeds, inputs)[0]
+        # One function each for all signatures, which would hold a map of all characters and a table
+        # of all words apiece otherwise. Behind plain ones, so that they are not exported as well.
+        prepare = tf.function(self._prepare_text).get_concrete_function(_STRINGS)
+        answer = tf.function(self._answer).get_concrete_function(self._input_specs())
+        self._prepare = lambda text: prepare(text)
+        self._probabilities = lambda inputs: answer(inputs)
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """The exported functions by name; see the module's functions for their contracts."""
-        strings = tf.TensorSpec([None], tf.string)
         functions = {
             "serving_default": (self._serve_examples, "examples"),
             "classify_text": (self._classify_text, "text"),
@@ -77,7 +83,7 @@ class ServedModel(tf.Module):
         }
         return {
             name: tf.function(function).get_concrete_function(
-                tf.TensorSpec(strings.shape, strings.dtype, name=argument)
+                tf.TensorSpec(_STRINGS.shape, _STRINGS.dtype, name=argument)
             )
             for name, (function, argument) in functions.items()
         }
@@ -146,7 +152,7 @@ class ServedModel(tf.Module):
             dense[SUBWORD_IDS] = tf.reshape(ids, shape)
         return dense
 
-    def _prepare(self, text: tf.Tensor) -> dict[str, tf.SparseTensor]:
+    def _prepare_text(self, text: tf.Tensor) -> dict[str, tf.SparseTensor]:
         """The prepared features of texts, sparse [N, longest], at least one column."""
         size = tf.shape(text)[0]
         prepared = look_up(tokenize(text, self._options.steps), self._tables, self._options)
@@ -171,8 +177,18 @@ class ServedModel(tf.Module):
         shape = tf.reverse(words.dense_shape, [0])
         return inputs | {POSITIONS: tf.scatter_nd(tf.stack([time, row], axis=1), numbers, shape)}
 
-    def _probabilities(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        return tf.nn.softmax(self._logits(dict(inputs)) / self._calibration.temperature)
+    def _input_specs(self) -> dict[str, tf.TensorSpec]:
+        shapes: dict[str, list[int | None]] = {name: [None] for name in self._features}
+        shapes[POSITIONS] = [None, None]
+        if SUBWORD_IDS in shapes:
+            shapes[SUBWORD_IDS] = [None, len(SUBWORDS)]
+        return {
+            name: tf.TensorSpec(shape, tf.int32 if name == POSITIONS else tf.int64, name=name)
+            for name, shape in shapes.items()
+        }
+
+    def _answer(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        return tf.nn.softmax(calibrated(self._logits(dict(inputs)), self._calibration))
 
     def _probabilities_without_each(
         self, ids: Mapping[str, tf.Tensor], positions: tf.Tensor

@@ -30,6 +30,7 @@ class Hyperparameters:
         dropout: Share of the inputs of the recurrent and the dense layer dropped in training.
         word_dropout: Share of the words hidden in training, so that their sub-words and their
             neighbours learn to speak for them.
+        misspelling: Share of the words misspelt in training, where there are sub-words to learn it.
         learning_rate: Peak of the schedule.
         weight_decay: Decoupled weight decay (AdamW).
         label_smoothing: Share of the target spread over all classes.
@@ -46,6 +47,7 @@ class Hyperparameters:
     dense_units: _Count = 64
     dropout: _Share = 0.35
     word_dropout: _Share = 0.05
+    misspelling: _Share = 0.05
     learning_rate: _Rate = 4e-3
     weight_decay: _Share = 1e-3
     label_smoothing: _Share = 0.05

@@ -15,7 +15,7 @@ from emotion_tfx.model.dataset import Dataset
 from emotion_tfx.model.export import export
 from emotion_tfx.model.hyperparameters import Hyperparameters
 from emotion_tfx.model.progress import progress_bar
-from emotion_tfx.model.training import train
+from emotion_tfx.model.training import possible_labels, predict_logits, train
 from emotion_tfx.storage import fetched, sent
 
 
@@ -33,13 +33,18 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
     with progress_bar("training") as progress:
         trained = train(
             dataset,
-            validation,
+            validation.select(validation.own),
             vocabulary,
             hyperparameters,
             seed=config["seed"],
             progress=progress,
         )
-    calibration = calibrate(trained.validation_logits, validation.labels)
+    calibration = calibrate(
+        predict_logits(trained.network, validation),
+        validation.labels,
+        validation.domains,
+        possible_labels(validation, dataset),
+    )
     facts = {
         **config["facts"],
         "hyperparameters": hyperparameters.to_dict(),
@@ -62,7 +67,7 @@ def load(fn_args: tfx.components.FnArgs) -> tuple[Dataset, Dataset, Vocabulary]:
     """Reads what the Transform component made.
 
     Returns:
-        The texts to learn from, those to choose by, and the vocabulary.
+        The texts to learn from, those to validate with, and the vocabulary.
     """
     spec = tft.TFTransformOutput(fn_args.transform_graph_path).transformed_feature_spec()
     with fetched(_transform_dir(fn_args)) as transform_dir:

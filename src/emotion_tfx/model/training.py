@@ -11,11 +11,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from emotion_tfx.data.prepare import MAIN_DOMAIN
 from emotion_tfx.features.vocabulary import Vocabulary
 from emotion_tfx.labels import LABELS
 from emotion_tfx.model.dataset import Dataset
 from emotion_tfx.model.hyperparameters import Hyperparameters
+from emotion_tfx.model.misspelling import Misspeller
 from emotion_tfx.model.network import EmotionNetwork, initialise_embeddings
 from emotion_tfx.model.optimizer import LazyAdam
 
@@ -71,6 +71,7 @@ def train(
     *,
     seed: int = 0,
     progress: Progress | None = None,
+    kind: type[EmotionNetwork] = EmotionNetwork,
 ) -> TrainedNetwork:
     """Trains a network and returns it with the weights that were best on validation.
 
@@ -79,22 +80,24 @@ def train(
 
     Args:
         dataset: Texts to learn from.
-        validation: Texts to choose the epoch by.
+        validation: Texts to choose the epoch by, of the corpus itself.
         vocabulary: What the ids mean.
         hyperparameters: Sizes and rates.
         seed: Of weights, order and dropout.
         progress: Told after each step.
+        kind: The network's class, for comparisons with others.
     """
     keras.utils.set_random_seed(seed)
     generator = np.random.default_rng(seed)
-    network, averaged = (_build(dataset, vocabulary, hyperparameters) for _ in range(2))
+    network, averaged = (_build(kind, dataset, vocabulary, hyperparameters) for _ in range(2))
     initialise_embeddings(network, vocabulary)
 
     epochs = planned_epochs(dataset.drawn, hyperparameters)
     total = epochs * dataset.drawn
     batch_size = planned_batch_size(total, hyperparameters)
     steps = math.ceil(total / batch_size)
-    trainer = _Trainer(network, hyperparameters, steps, domain_priors(dataset))
+    misspeller = Misspeller(vocabulary, hyperparameters.misspelling, seed)
+    trainer = _Trainer(network, hyperparameters, steps, domain_priors(dataset), misspeller)
     history: list[dict[str, float]] = []
     best_score, best_weights, best_logits = -1.0, [], np.empty(0)
     seen = 0
@@ -119,9 +122,12 @@ def train(
 
 
 def _build(
-    dataset: Dataset, vocabulary: Vocabulary, hyperparameters: Hyperparameters
+    kind: type[EmotionNetwork],
+    dataset: Dataset,
+    vocabulary: Vocabulary,
+    hyperparameters: Hyperparameters,
 ) -> EmotionNetwork:
-    network = EmotionNetwork(hyperparameters, vocabulary, dataset.features)
+    network = kind(hyperparameters, vocabulary, dataset.features)
     network(_tensors(dataset.inputs(np.arange(1))))
     return network
 
@@ -185,8 +191,10 @@ class _Trainer:
         hyperparameters: Hyperparameters,
         steps: int,
         priors: np.ndarray,
+        misspeller: Misspeller,
     ) -> None:
         self._network = network
+        self._misspell = misspeller
         self._priors = priors
         warm_up = int(steps * _WARM_UP_SHARE)
         self._schedule = keras.optimizers.schedules.CosineDecay(
@@ -225,7 +233,7 @@ class _Trainer:
         self, inputs: dict[str, tf.Tensor], labels: tf.Tensor, weights: tf.Tensor, priors: tf.Tensor
     ) -> None:
         with tf.GradientTape() as tape:
-            logits = self._network(inputs, training=True)
+            logits = self._network(self._misspell(inputs), training=True)
             losses = _losses(labels, logits, priors, self._label_smoothing)
             loss = tf.reduce_mean(losses * weights)
         variables = self._tables + [variable.value for variable in self._others]
@@ -273,13 +281,28 @@ def domain_priors(dataset: Dataset) -> np.ndarray:
         float32 [N, 6], 0 for the texts of the corpus itself.
     """
     priors = np.zeros((len(dataset), len(LABELS)), np.float32)
-    for domain in np.unique(dataset.domains):
-        if domain == MAIN_DOMAIN.encode():
-            continue
+    for domain in np.unique(dataset.domains[~dataset.own]):
         rows = dataset.domains == domain
         shares = np.bincount(dataset.labels[rows], minlength=len(LABELS)) / rows.sum()
         priors[rows] = np.where(shares > 0, np.log(np.maximum(shares, _LEAST_SHARE)), _RULED_OUT)
     return priors
+
+
+def possible_labels(texts: Dataset, dataset: Dataset) -> np.ndarray:
+    """Which labels some texts can have: of another domain those that training shows it to have.
+
+    Args:
+        texts: N texts.
+        dataset: What was trained on.
+
+    Returns:
+        bool [N, 6].
+    """
+    possible = np.ones((len(texts), len(LABELS)), bool)
+    for domain in np.unique(texts.domains[~texts.own]):
+        there = np.isin(range(len(LABELS)), dataset.labels[dataset.domains == domain])
+        possible[texts.domains == domain] = there
+    return possible
 
 
 def _losses(

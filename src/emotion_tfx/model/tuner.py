@@ -144,5 +144,9 @@ def tuner_fn(fn_args: tfx.components.FnArgs) -> tfx.components.TunerFnResult:
     )
     return tfx.components.TunerFnResult(
         tuner=tuner,
-        fit_kwargs={"dataset": dataset, "validation": validation, "vocabulary": vocabulary},
+        fit_kwargs={
+            "dataset": dataset,
+            "validation": validation.select(validation.own),
+            "vocabulary": vocabulary,
+        },
     )

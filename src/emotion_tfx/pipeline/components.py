@@ -21,6 +21,7 @@ from emotion_tfx.evaluation.card import write_model_card
 from emotion_tfx.evaluation.files import write_atomically
 from emotion_tfx.evaluation.gates import check_gates
 from emotion_tfx.evaluation.metrics import Metrics, Predictions, compute_metrics
+from emotion_tfx.evaluation.reasons import measure_reasons
 from emotion_tfx.evaluation.report import write_report
 from emotion_tfx.evaluation.run import EvaluatedRun
 from emotion_tfx.features.preprocessing import LABEL, SOURCE, TEXT
@@ -72,7 +73,9 @@ def Reporter(  # noqa: N802
 ) -> None:
     """Evaluates the exported model on the test texts and the written cases, and writes it down.
 
-    It writes the reference as well, with which the answers in service are compared.
+    It is asked for its reasons, too, and writes the reference with which the answers in service
+    are compared.
+
     The decision that it tells is the Evaluator's, the version the Pusher's; ``baseline`` is the
     model that was in service before. In the folder ``report`` come ``report.html``, the figures as
     JSON, plots and the model card. ``evaluation`` is a fingerprint of the evaluation, so that a
@@ -106,6 +109,9 @@ def Reporter(  # noqa: N802
         data_report=json.loads(data_report),
         baseline=None if baseline is not None and baseline.uri == model.uri else in_service,
         behaviour=behaviour,
+        reasons=measure_reasons(
+            predictions.texts, classifier.explain_many, classifier.predict_arrays
+        ),
     )
     gate = json.dumps(_gate(run, min_accuracy, max_drop), indent=2) + "\n"
     report.set_string_custom_property("gate", gate)
