@@ -7,9 +7,9 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emotion_tfx.features.ids import FIRST_WORD_ID, UNKNOWN_ID
 from emotion_tfx.features.preprocessing import STEM_IDS, SUBWORD_BUCKETS, SUBWORD_IDS, WORD_IDS
 from emotion_tfx.features.text import subword_ids
-from emotion_tfx.features.vocabulary import FIRST_WORD_ID, UNKNOWN_ID
 from emotion_tfx.model.misspelling import Misspeller, misspell
 
 from .examples import vocabulary_of

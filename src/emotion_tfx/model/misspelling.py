@@ -7,9 +7,10 @@ import random
 import numpy as np
 import tensorflow as tf
 
+from emotion_tfx.features.ids import FIRST_WORD_ID, UNKNOWN_ID
 from emotion_tfx.features.preprocessing import STEM_IDS, SUBWORD_BUCKETS, SUBWORD_IDS, WORD_IDS
 from emotion_tfx.features.text import subword_ids
-from emotion_tfx.features.vocabulary import FIRST_WORD_ID, UNKNOWN_ID, Vocabulary
+from emotion_tfx.features.vocabulary import Vocabulary
 
 #: Misspellings of each word to draw from.
 _VARIANTS = 8
