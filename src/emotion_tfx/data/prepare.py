@@ -262,7 +262,8 @@ def prepare(
     train = ledger.without(splits["train"], held_out, "leaked")
     judged = _judged(feedback, held_out, ledger)
     main = ledger.resolve(ledger.without(train, judged.keys(), "superseded"))
-    check_classes((text.row for text in main), path=_place_of(corpus))
+    learned = [*(text.row for text in main), *(each.row for each in judged.values())]
+    check_classes(learned, path=_place_of(corpus))
     seen = {text.key for text in train} | judged.keys()
     written = {name: [_Weighted(text.row) for text in splits[name]] for name in SPLITS}
     written["train"] = [_Weighted(text.row) for text in main] + list(judged.values())
