@@ -530,6 +530,17 @@ def test_feedback_wins_over_every_other_label_of_a_text(main: Corpus, tmp_path: 
     assert report.files[-2].sha256 == hashlib.sha256(given.read_bytes()).hexdigest()
 
 
+def test_feedback_on_every_text_of_the_corpus_leaves_its_balance_to_go_by(
+    main: Corpus, tmp_path: Path
+):
+    said = write(tmp_path / "feedback.csv", own_texts(10))
+    more = Extra(write(tmp_path / "more.csv", [("fog", "joy"), ("ice", "fear")]), same_domain=True)
+    report = prepare(main, tmp_path / "out", extras=[more], feedback=[Extra(said)])
+    assert report.labels["train"]["joy"] == report.labels["train"]["fear"] == 11
+    weights = {row["text"]: float(row["weight"]) for row in read(tmp_path / "out", "train")}
+    assert weights["fog"] == weights["ice"] == pytest.approx(1 / 3, abs=1e-6)
+
+
 def test_what_people_said_last_counts(main: Corpus, tmp_path: Path):
     older = write(tmp_path / "older.csv", [("fog", "joy"), ("ice", "joy"), ("ice", "love")])
     newer = write(tmp_path / "newer.csv", [("FOG", "fear")])

@@ -277,7 +277,7 @@ def prepare(
                 apart = [text for text in kept if _position(text.key) < CALIBRATION_SHARE]
                 kept = [text for text in kept if _position(text.key) >= CALIBRATION_SHARE]
                 written["validation"] += [_Weighted(row, domain=row.source) for row, _ in apart]
-            written["train"] += _weighted(kept, main, extra)
+            written["train"] += _weighted(kept, learned, extra)
     report = _report(corpus, ledger, written, len(judged))
     _publish(out, written, report)
     return report
@@ -413,11 +413,11 @@ def _by_source(texts: Iterable[_Text]) -> Iterable[list[_Text]]:
     return sources.values()
 
 
-def _weighted(texts: list[_Text], main: list[_Text], extra: Extra) -> list[_Weighted]:
+def _weighted(texts: list[_Text], main: list[Row], extra: Extra) -> list[_Weighted]:
     """Weights a source; further rows so that their classes are balanced as the corpus's are."""
     if not extra.same_domain:
         return [_Weighted(text.row, extra.weight, text.row.source) for text in texts]
-    shares, main_shares = _label_shares(texts), _label_shares(main)
+    shares, main_shares = _label_shares([text.row for text in texts]), _label_shares(main)
     low, high = BALANCE_RANGE
     weights = {
         label: round(extra.weight * min(max(main_shares[label] / share, low), high), 6)
@@ -426,9 +426,9 @@ def _weighted(texts: list[_Text], main: list[_Text], extra: Extra) -> list[_Weig
     return [_Weighted(text.row, weights[text.row.label]) for text in texts]
 
 
-def _label_shares(texts: list[_Text]) -> dict[int, float]:
-    counts = Counter(text.row.label for text in texts)
-    return {label: count / len(texts) for label, count in counts.items()}
+def _label_shares(rows: list[Row]) -> dict[int, float]:
+    counts = Counter(row.label for row in rows)
+    return {label: count / len(rows) for label, count in counts.items()}
 
 
 def _place_of(corpus: Corpus) -> Path:
