@@ -29,6 +29,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends g++ python3-dev python3-venv \
     && rm -rf /var/lib/apt/lists/*
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
+    UV_CACHE_DIR=/var/cache/uv \
     UV_COMPILE_BYTECODE=1 \
     UV_LINK_MODE=copy \
     UV_PROJECT_ENVIRONMENT=/opt/emotion \
@@ -47,18 +48,19 @@ RUN { echo --no-install-package=libclang; \
 
 
 FROM build AS server-environment
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/var/cache/uv \
     xargs --arg-file=/etc/sync-options uv sync --frozen --no-dev --no-install-project --extra=serve \
     && rm -r /opt/emotion/lib/python3.*/site-packages/tensorflow/include
 
 FROM build AS pipeline-environment
-RUN --mount=type=cache,target=/root/.cache/uv \
-    xargs --arg-file=/etc/sync-options uv sync --frozen --no-dev --no-install-project --extra=train \
+RUN --mount=type=cache,target=/var/cache/uv \
+    xargs --arg-file=/etc/sync-options uv sync --frozen --no-dev --no-install-project \
+        --extra=train --extra=kubeflow \
     && rm -r /opt/emotion/lib/python3.*/site-packages/tensorflow/include
 
 # The app asks the server over HTTP: everything that only TensorFlow needs is left out.
 FROM build AS app-environment
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/var/cache/uv \
     uv export --frozen --no-dev --no-emit-project --extra=app --prune=tensorflow --quiet \
         --output-file=/tmp/requirements.txt \
     && uv venv /opt/emotion \
@@ -73,7 +75,7 @@ COPY data/sample/emotions.csv data/sample/
 COPY data/written/emotions.csv data/written/
 COPY models models
 COPY src src
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/var/cache/uv \
     uv build --wheel --out-dir=/dist \
     && uv venv /opt/emotion \
     && uv pip install --python=/opt/emotion --prefix=/opt/project --no-deps /dist/*.whl
@@ -82,12 +84,12 @@ RUN --mount=type=cache,target=/root/.cache/uv \
 FROM build AS test
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        chromium fonts-noto-color-emoji git make prometheus \
+        chromium fonts-noto-color-emoji git make nginx-light prometheus \
     && rm -rf /var/lib/apt/lists/*
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/var/cache/uv \
     xargs --arg-file=/etc/sync-options uv sync --frozen --no-install-project --all-extras
 COPY --chown=10001:10001 . .
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/var/cache/uv \
     uv pip install --python=/opt/emotion --no-deps --editable . && chown 10001:10001 /src
 LABEL org.opencontainers.image.title="emotion-tfx test" \
     org.opencontainers.image.description="The tests of emotion-tfx, with all that they need"
