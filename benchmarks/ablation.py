@@ -34,6 +34,7 @@ from emotion_tfx.data import Extra, find_corpus, prepare, read_csv, written_text
 from emotion_tfx.data.find import files_at
 from emotion_tfx.data.prepare import MAIN_DOMAIN, SPLITS
 from emotion_tfx.errors import UserError
+from emotion_tfx.evaluation.files import write_atomically
 from emotion_tfx.evaluation.metrics import present_class_macro_f1
 from emotion_tfx.labels import LABELS
 from emotion_tfx.model.hyperparameters import Hyperparameters
@@ -41,6 +42,7 @@ from emotion_tfx.model.progress import progress_bar
 
 if TYPE_CHECKING:
     from emotion_tfx.features.preprocessing import FeatureOptions
+    from emotion_tfx.features.vocabulary import Vocabulary
     from emotion_tfx.model.dataset import Dataset
     from emotion_tfx.model.network import EmotionNetwork
     from emotion_tfx.model.training import Progress
@@ -163,13 +165,23 @@ def network_of(cell: str) -> type[EmotionNetwork]:
     from emotion_tfx.model.network import POSITIONS, EmotionNetwork
 
     class Blind(EmotionNetwork):
-        def __init__(self, *args: Any) -> None:  # noqa: ANN401
-            super().__init__(*args)
+        def __init__(
+            self,
+            hyperparameters: Hyperparameters,
+            vocabulary: Vocabulary,
+            features: tuple[str, ...],
+        ) -> None:
+            super().__init__(hyperparameters, vocabulary, features)
             self._roles = np.zeros_like(self._roles)
 
     class WithLayer(EmotionNetwork):
-        def __init__(self, hyperparameters: Hyperparameters, *args: Any) -> None:  # noqa: ANN401
-            super().__init__(hyperparameters, *args)
+        def __init__(
+            self,
+            hyperparameters: Hyperparameters,
+            vocabulary: Vocabulary,
+            features: tuple[str, ...],
+        ) -> None:
+            super().__init__(hyperparameters, vocabulary, features)
             self.recurrent = None
             if cell != "none":
                 layer = keras.layers.LSTM if cell == "LSTM" else keras.layers.GRU
@@ -384,17 +396,14 @@ class Kept:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    def get(self, variant: Variant, kind: str) -> Any:  # noqa: ANN401
+    def get(self, variant: Variant, kind: str) -> dict[str, float] | None:
         """The figures, or None."""
         path = self._path(variant, kind)
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
-    def put(self, variant: Variant, kind: str, figures: Any) -> None:  # noqa: ANN401
+    def put(self, variant: Variant, kind: str, figures: dict[str, float]) -> None:
         """Keeps figures, as a whole or not at all."""
-        path = self._path(variant, kind)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(figures), encoding="utf-8")
-        part.replace(path)
+        write_atomically(self._path(variant, kind), json.dumps(figures).encode())
 
     def _path(self, variant: Variant, kind: str) -> Path:
         told = json.dumps(asdict(variant), sort_keys=True)
@@ -413,7 +422,8 @@ def table(rows: Sequence[Variant], kept: Kept, seeds: int) -> list[str]:
         found = [each for seed in range(seeds) if (each := kept.get(row, str(seed)))]
         cells = ["–" if not found else f"{mean(e[name] for e in found):.4f}" for name in FIGURES]
         rate = kept.get(row, "speed")
-        lines.append(f"| {row.name} | {' | '.join(cells)} | {f'{rate:,.0f}' if rate else '–'} |")
+        cells.append(f"{rate['texts/s']:,.0f}" if rate else "–")
+        lines.append(f"| {row.name} | {' | '.join(cells)} |")
     first = [each for seed in range(seeds) if (each := kept.get(rows[0], str(seed)))]
     if len(first) > 1:
         spread = ", ".join(f"{name} {stdev(e[name] for e in first):.4f}" for name in FIGURES)
@@ -496,7 +506,7 @@ def _measure_all(
     missing = [row for row in rows if row.part != "sources" and kept.get(row, "speed") is None]
     for row in missing if speeds else ():
         with Console(stderr=True).status(f"Timing {row.name} …"):
-            kept.put(row, "speed", speed(row, corpora))
+            kept.put(row, "speed", {"texts/s": speed(row, corpora)})
 
 
 if __name__ == "__main__":

@@ -96,8 +96,8 @@ def changed(data: Path, change: Change, folder: Path) -> Corpus:
 
 def measure(name: str, corpus: Corpus, folder: Path) -> Metrics:
     """Trains with the defaults, calibrates, and judges on the corpus's test texts."""
-    from emotion_tfx.model.calibration import calibrate, probabilities
-    from emotion_tfx.model.training import possible_labels, predict_logits, train
+    from emotion_tfx.model.calibration import probabilities
+    from emotion_tfx.model.training import predict_logits, train_and_calibrate
 
     extras = [] if corpus.is_sample else [Extra(written_texts(), WRITTEN_WEIGHT)]
     prepare(corpus, folder / "prepared", extras=extras)
@@ -105,19 +105,9 @@ def measure(name: str, corpus: Corpus, folder: Path) -> Metrics:
     features = Features(splits["train"], FeatureOptions(), folder)
     dataset, validation, test = (features.dataset(splits[split]) for split in SPLITS)
     with progress_bar(name) as progress:
-        trained = train(
-            dataset,
-            validation.select(validation.own),
-            features.vocabulary,
-            Hyperparameters(),
-            progress=progress,
+        trained, calibration = train_and_calibrate(
+            dataset, validation, features.vocabulary, Hyperparameters(), progress=progress
         )
-    calibration = calibrate(
-        predict_logits(trained.network, validation),
-        validation.labels,
-        validation.domains,
-        possible_labels(validation, dataset),
-    )
     shares = probabilities(predict_logits(trained.network, test), calibration)
     return compute_metrics(
         Predictions(

@@ -10,12 +10,11 @@ from tfx import v1 as tfx
 
 from emotion_tfx.features.preprocessing import FeatureOptions
 from emotion_tfx.features.vocabulary import ASSET, Vocabulary
-from emotion_tfx.model.calibration import calibrate
 from emotion_tfx.model.dataset import Dataset
 from emotion_tfx.model.export import export
 from emotion_tfx.model.hyperparameters import Hyperparameters
 from emotion_tfx.model.progress import progress_bar
-from emotion_tfx.model.training import possible_labels, predict_logits, train
+from emotion_tfx.model.training import train_and_calibrate
 from emotion_tfx.storage import fetched, sent
 
 
@@ -31,20 +30,14 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
     hyperparameters = Hyperparameters.from_dict(_values(fn_args.hyperparameters))
     dataset, validation, vocabulary = load(fn_args)
     with progress_bar("training") as progress:
-        trained = train(
+        trained, calibration = train_and_calibrate(
             dataset,
-            validation.select(validation.own),
+            validation,
             vocabulary,
             hyperparameters,
             seed=config["seed"],
             progress=progress,
         )
-    calibration = calibrate(
-        predict_logits(trained.network, validation),
-        validation.labels,
-        validation.domains,
-        possible_labels(validation, dataset),
-    )
     facts = {
         **config["facts"],
         "hyperparameters": hyperparameters.to_dict(),

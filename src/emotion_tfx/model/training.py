@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from emotion_tfx.features.vocabulary import Vocabulary
 from emotion_tfx.labels import LABELS
+from emotion_tfx.model.calibration import Calibration, calibrate
 from emotion_tfx.model.dataset import Dataset
 from emotion_tfx.model.hyperparameters import Hyperparameters
 from emotion_tfx.model.misspelling import Misspeller
@@ -119,6 +120,37 @@ def train(
             best_score, best_weights, best_logits = score, weights, logits
     averaged.set_weights(best_weights)
     return TrainedNetwork(averaged, history, best_logits)
+
+
+def train_and_calibrate(
+    dataset: Dataset,
+    validation: Dataset,
+    vocabulary: Vocabulary,
+    hyperparameters: Hyperparameters,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> tuple[TrainedNetwork, Calibration]:
+    """Trains as :func:`train` does, and fits the probabilities.
+
+    Args:
+        dataset: Texts to learn from.
+        validation: Texts to validate with. The epoch is chosen by those of the corpus itself, the
+            probabilities are fitted on those of other domains too.
+        vocabulary: What the ids mean.
+        hyperparameters: Sizes and rates.
+        seed: Of weights, order and dropout.
+        progress: Told after each step.
+    """
+    own = validation.select(validation.own)
+    trained = train(dataset, own, vocabulary, hyperparameters, seed=seed, progress=progress)
+    calibration = calibrate(
+        predict_logits(trained.network, validation),
+        validation.labels,
+        validation.domains,
+        possible_labels(validation, dataset),
+    )
+    return trained, calibration
 
 
 def _build(
