@@ -24,10 +24,9 @@ from emotion_tfx.features.text import SUBWORDS, tokenize
 from emotion_tfx.features.vocabulary import ASSET
 from emotion_tfx.labels import LABELS
 from emotion_tfx.model.calibration import Calibration, calibrated
+from emotion_tfx.model.locate import FACTS
 from emotion_tfx.model.network import POSITIONS, EmotionNetwork
 
-#: Facts about the training, in the SavedModel's ``assets.extra``.
-FACTS = "training.json"
 #: Tokens that are marks or stand-ins: a text of these alone holds no word.
 _NO_WORD = "[,!?]|" + "|".join((lexicon.URL_TOKEN, lexicon.USER_TOKEN, lexicon.NUMBER_TOKEN))
 _WARM_UP_TEXTS = ("i feel so happy today", "Why would they DO that?! I can't stand it any more :(")

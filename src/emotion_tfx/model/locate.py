@@ -7,12 +7,21 @@ from pathlib import Path
 from emotion_tfx.config import Settings
 from emotion_tfx.errors import UserError
 
+#: Facts about the training, in the ``assets.extra`` of a version.
+FACTS = "training.json"
+
+
+def versions(base: Path) -> list[Path]:
+    """The folders in ``base`` that are named by a number and hold a SavedModel, the newest last."""
+    numbered = [folder for folder in base.glob("[0-9]*") if folder.name.isdecimal()]
+    complete = [folder for folder in numbered if (folder / "saved_model.pb").is_file()]
+    return sorted(complete, key=lambda folder: int(folder.name))
+
 
 def newest_version(base: Path) -> Path | None:
-    """The folder with the highest number in ``base`` that holds a SavedModel."""
-    versions = [folder for folder in base.glob("[0-9]*") if folder.name.isdecimal()]
-    complete = [folder for folder in versions if (folder / "saved_model.pb").is_file()]
-    return max(complete, key=lambda folder: int(folder.name), default=None)
+    """The last of :func:`versions`."""
+    found = versions(base)
+    return found[-1] if found else None
 
 
 def shipped_base() -> Path:

@@ -27,7 +27,7 @@ from emotion_tfx.evaluation.run import EvaluatedRun
 from emotion_tfx.features.preprocessing import LABEL, SOURCE, TEXT
 from emotion_tfx.labels import LABELS
 from emotion_tfx.model.classifier import EmotionClassifier
-from emotion_tfx.model.export import FACTS
+from emotion_tfx.model.locate import FACTS
 from emotion_tfx.monitoring import reference
 from emotion_tfx.storage import fetched, sent
 

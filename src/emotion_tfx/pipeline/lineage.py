@@ -7,11 +7,11 @@ with the package, is told as far as the files beside it know.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -20,9 +20,11 @@ from emotion_tfx.config import Paths, Settings
 from emotion_tfx.errors import UserError
 from emotion_tfx.evaluation import gates
 from emotion_tfx.evaluation.run import flatten
-from emotion_tfx.model.locate import default_model, shipped_base
+from emotion_tfx.model.locate import FACTS, default_model, shipped_base, versions
 
-_FACTS = "training.json"
+if TYPE_CHECKING:
+    from ml_metadata.proto.metadata_store_pb2 import Artifact, Execution
+
 _NO_STORE = (
     "No metadata store knows this version; this is what the files beside the model tell of it."
 )
@@ -91,7 +93,7 @@ def find_lineage(settings: Settings, version: str | None = None) -> Lineage:
         if wanted in store.versions:
             return store.lineage(wanted)
     bases = [*(paths.serving_model for paths in runs), shipped_base()]
-    folders = {folder.name: folder for base in bases for folder in _models(base)}
+    folders = {folder.name: folder for base in bases for folder in versions(base)}
     if wanted in folders:
         return _from_files(folders[wanted])
     known = {*folders, *(version for store in stores for version in store.versions)}
@@ -126,7 +128,7 @@ class _Store:
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
-        self._pushed: dict[str, list[Any]] = {}
+        self._pushed: dict[str, list[Artifact]] = {}
         if not paths.metadata.is_file():
             return
         from ml_metadata.metadata_store import MetadataStore
@@ -158,8 +160,8 @@ class _Store:
         told = {} if reporter is None else _parameters(reporter)
         config = json.loads(_parameters(trainer)["custom_config"])
         folder = self._paths.serving_model / version
-        trained = _json(Path(model.uri) / "Format-Serving" / "assets.extra" / _FACTS)
-        known = trained or _json(folder / "assets.extra" / _FACTS)
+        trained = _json(Path(model.uri) / "Format-Serving" / "assets.extra" / FACTS)
+        known = trained or _json(folder / "assets.extra" / FACTS)
         return Lineage(
             version=version,
             model=str(folder) if folder.is_dir() else None,
@@ -183,13 +185,13 @@ class _Store:
             ),
         )
 
-    def _gate(self, reporter: Any, folder: Path) -> dict[str, Any]:  # noqa: ANN401
+    def _gate(self, reporter: Execution | None, folder: Path) -> dict[str, Any]:
         if reporter is None:  # The run was cut off before it.
             return _json(folder / "assets.extra" / gates.FILE)
         (report,) = self._outputs(reporter)
         return _loaded(report.custom_properties["gate"].string_value)
 
-    def _reporter(self, pushed: list[Any]) -> Any:  # noqa: ANN401
+    def _reporter(self, pushed: list[Artifact]) -> Execution | None:
         """The first execution that reported on a version; None if none did."""
         ids = {artifact.id for artifact in pushed}
         events = self._store.get_events_by_artifact_ids(sorted(ids))
@@ -203,31 +205,31 @@ class _Store:
         ]
         return reported[0] if reported else None
 
-    def _typed(self, name: str) -> list[Any]:
+    def _typed(self, name: str) -> list[Artifact]:
         try:
             return list(self._store.get_artifacts_by_type(name))
         except Exception:  # The type is not known before the first push.
             return []
 
-    def _maker(self, artifact: Any) -> Any:  # noqa: ANN401
+    def _maker(self, artifact: Artifact) -> Execution:
         """The execution that an artifact came out of."""
         events = self._store.get_events_by_artifact_ids([artifact.id])
         makers = [each.execution_id for each in events if each.type == self._mlmd.Event.OUTPUT]
         return self._store.get_executions_by_id([min(makers)])[0]
 
-    def _inputs(self, execution: Any) -> dict[str, Any]:  # noqa: ANN401
+    def _inputs(self, execution: Execution) -> dict[str, Artifact]:
         events = self._store.get_events_by_execution_ids([execution.id])
         given = [each for each in events if each.type == self._mlmd.Event.INPUT]
         artifacts = self._store.get_artifacts_by_id([each.artifact_id for each in given])
         by_id = {each.id: each for each in artifacts}
         return {each.path.steps[0].key: by_id[each.artifact_id] for each in given}
 
-    def _outputs(self, execution: Any) -> list[Any]:  # noqa: ANN401
+    def _outputs(self, execution: Execution) -> list[Artifact]:
         events = self._store.get_events_by_execution_ids([execution.id])
         ids = [each.artifact_id for each in events if each.type == self._mlmd.Event.OUTPUT]
         return list(self._store.get_artifacts_by_id(ids))
 
-    def _ancestors(self, last: Any) -> list[Any]:  # noqa: ANN401
+    def _ancestors(self, last: Execution) -> list[Execution]:
         """An execution and all whose artifacts it stands on, the first first."""
         found = {last.id: last}
         waiting = [last]
@@ -239,7 +241,7 @@ class _Store:
                     waiting.append(maker)
         return [found[number] for number in sorted(found)]
 
-    def _component(self, execution: Any) -> str:  # noqa: ANN401
+    def _component(self, execution: Execution) -> str:
         (kind,) = self._store.get_execution_types_by_id([execution.type_id])
         return str(kind.name).rpartition(".")[2]
 
@@ -247,7 +249,7 @@ class _Store:
 def _from_files(folder: Path) -> Lineage:
     """What the files beside a model know of it."""
     extra = folder / "assets.extra"
-    facts, metrics = _json(extra / _FACTS), _json(extra / "metrics.json")
+    facts, metrics = _json(extra / FACTS), _json(extra / "metrics.json")
     facts.pop("history", None)
     gate = _json(extra / gates.FILE)
     if metrics and not gate:
@@ -267,14 +269,7 @@ def _from_files(folder: Path) -> Lineage:
     )
 
 
-def _models(base: Path) -> Iterator[Path]:
-    if base.is_dir():
-        for folder in sorted(base.iterdir()):
-            if folder.name.isdecimal() and (folder / "saved_model.pb").is_file():
-                yield folder
-
-
-def _parameters(execution: Any) -> dict[str, str]:  # noqa: ANN401
+def _parameters(execution: Execution) -> dict[str, str]:
     return {name: value.string_value for name, value in execution.custom_properties.items()}
 
 
