@@ -113,6 +113,15 @@ def test_versions_agree_with_those_of_the_project():
     assert f"image.version={version('emotion-tfx')}" in dict(stages()["base"])["LABEL"]
 
 
+@pytest.mark.parametrize(
+    ("image", "extras"),
+    [("server", ["serve"]), ("app", ["app"]), ("pipeline", ["kubeflow", "train"])],
+)
+def test_each_image_has_what_it_runs_and_no_more(image: str, extras: list[str]):
+    steps = " ".join(value for _, value in stages()[f"{image}-environment"])
+    assert sorted(re.findall(r"--extra=(\S+)", steps)) == extras
+
+
 def test_ports_are_those_of_the_commands():
     assert dict(stages()["server"])["EXPOSE"] == f"{default('grpc_port')} {default('rest_port')}"
     assert dict(stages()["app"])["EXPOSE"] == str(default("port", cli.web_app))

@@ -12,9 +12,11 @@ def package_facts() -> dict[str, str | bool]:
 
     ``changed`` tells whether files of the package differ from that commit.
     """
-    facts: dict[str, str | bool] = {
-        name: version(name) for name in ("emotion-tfx", "tensorflow", "tfx")
-    }
+    # It tells its version by itself, as its package has another name where it is for CPUs alone.
+    import tensorflow as tf
+
+    facts: dict[str, str | bool] = {name: version(name) for name in ("emotion-tfx", "tfx")}
+    facts["tensorflow"] = tf.__version__
     commit = _git("rev-parse", "HEAD")
     if commit:
         facts |= {"commit": commit, "changed": bool(_git("status", "--porcelain", "--", "."))}
