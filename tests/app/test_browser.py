@@ -206,6 +206,7 @@ def test_each_emotion_is_found_by_keyboard_alone(open_page: Callable[..., Page])
     page = open_page()
     page.get_by_label("Your text, in English").focus()
     for label, text in SURE.items():
+        expect_rest(page)
         page.keyboard.press("Control+A")
         page.keyboard.type(text)
         page.keyboard.press("Control+Enter")

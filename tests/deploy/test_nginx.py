@@ -24,7 +24,8 @@ from .conftest import CONFIGURE, Balancer, ServerProcess, nginx
 
 PREDICT = "/v1/models/emotion:predict"
 BODY = {"signature_name": "classify_text", "instances": ["a text"]}
-#: nginx cannot pass a gRPC call on once it has begun to send it; clients of gRPC can repeat it.
+#: nginx cannot pass a gRPC call on once it has begun to send it; clients of gRPC can repeat it. A
+#: killed server leaves UNAVAILABLE; a stopping one cancels what came too late to be taken on.
 RETRIES = {
     "methodConfig": [
         {
@@ -34,7 +35,7 @@ RETRIES = {
                 "initialBackoff": "0.1s",
                 "maxBackoff": "1s",
                 "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
+                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
             },
         }
     ]
