@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -39,6 +40,16 @@ class Balancer:
         """What it wrote until now; it writes within a second."""
         time.sleep(1.5)
         return (self.folder / "access.log").read_text(encoding="utf-8")
+
+    def relies_on(self, server: ServerProcess) -> bool:
+        """Whether the server has answered what was sent on of both kinds since it was started."""
+        lines = (self.folder / "access.log").read_text(encoding="utf-8").split("\n")[:-1]
+        used = {
+            entry["servers"].rpartition(":")[2]
+            for entry in map(json.loads, lines)
+            if entry["time"] > server.started and entry["their_status"] == "200"
+        }
+        return {str(server.rest), str(server.grpc)} <= used
 
 
 @contextmanager
@@ -85,6 +96,7 @@ class ServerProcess:
     rest: int = field(default_factory=free_port)
     grpc: int = field(default_factory=free_port)
     process: subprocess.Popen[str] | None = None
+    started: float = 0.0
 
     @property
     def address(self) -> str:
@@ -96,6 +108,7 @@ class ServerProcess:
 
     def start(self) -> None:
         """Starts it; it is ready when :attr:`ready` says so."""
+        self.started = time.time()
         self.process = start(
             "serve",
             "--open-when-ready",

@@ -126,21 +126,17 @@ def test_no_request_fails_while_a_server_is_killed_and_the_rest_is_rolled_to_new
     balancer: Balancer, servers: list[ServerProcess]
 ):
     killed, stopped = servers
-
-    def answers(server: ServerProcess) -> bool:
-        return server.ready and server.answered() > 0
-
     with Traffic(balancer) as traffic:
         killed.end(signal.SIGKILL)
         killed.base.push(2)
         killed.start()
-        wait_until(lambda: answers(killed))
+        wait_until(lambda: balancer.relies_on(killed))
         stopped.end(signal.SIGTERM)
         assert stopped.process is not None
         assert stopped.process.returncode == 0
         stopped.base.push(2)
         stopped.start()
-        wait_until(lambda: answers(stopped))
+        wait_until(lambda: balancer.relies_on(stopped))
         assert traffic.versions == {1, 2}
         for server in servers:
             server.base.push(3)
