@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.engines import FinishedRun, compare, worker_pool
+from benchmarks.engines import FinishedRun, Step, compare, worker_pool
 from emotion_tfx.bulk import predict_csv
 from emotion_tfx.data import read_csv, sample_corpus
 from emotion_tfx.errors import UserError
@@ -23,7 +23,7 @@ def test_ingestion_and_statistics_give_the_same_in_a_worker_pool(
 ):
     run = FinishedRun(sample_run_in_place.paths.root)
     with worker_pool(2) as beam_args:
-        for step in ("CsvExampleGen", "StatisticsGen"):
+        for step in (Step.INGESTION, Step.STATISTICS):
             run.again(step, beam_args, tmp_path / step)
             assert compare(run, step, tmp_path / step)
 
