@@ -388,31 +388,39 @@ def _engines(workers: int, own: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _show(found: dict[tuple[Step, str], Measured], rows: dict[Step, int], workers: int) -> None:
-    numbers = ("rows", "seconds", "rows/s", "ratio", "CPU-seconds")
-    table = Table("step", "engine", *(Column(name, justify="right") for name in numbers), "results")
+    numbers = ("seconds", "rows/s", "ratio", "CPU s")
+    table = Table(
+        "step",
+        Column("engine", min_width=16),
+        *(Column(name, justify="right") for name in numbers),
+        "same",
+    )
+    engines = list(dict.fromkeys(engine for _, engine in found))
     for (step, engine), one in found.items():
-        name = engine if engine in (LOCAL, _OWN) else f"{engine}, {workers}"
+        number = engines.index(engine)
         table.add_row(
-            step.value if engine == LOCAL else "",
-            name,
-            *(_figures(one, found[step, LOCAL], rows[step]) if not one.failure else ["-"] * 5),
-            one.failure or ("the same" if one.same else "NOT the same"),
-            end_section=engine == list(found)[-1][1],
+            (step.value, f"{rows[step]:,} rows", "", "")[number],
+            engine,
+            *(_figures(one, found[step, LOCAL], rows[step]) if not one.failure else ["-"] * 4),
+            "failed" if one.failure else "yes" if one.same else "NO",
+            end_section=number == len(engines) - 1,
         )
     console = Console()
     console.print(table)
+    for (step, engine), one in found.items():
+        if one.failure:
+            console.print(f"{step.value}, {engine}: {one.failure}", soft_wrap=True, markup=False)
     console.print(
-        f"{os.cpu_count()} cores. The ratio is the speed against {LOCAL}. A measurement begins "
-        "with everything imported; processes that an engine starts import it while the clock "
-        "runs, which weighs less in a larger run. TensorFlow uses several cores in one process "
-        "too.",
+        f"{os.cpu_count()} cores, {workers} processes where there are several. The ratio is the "
+        f"speed against {LOCAL}. A measurement begins with everything imported; processes that an "
+        "engine starts import it while the clock runs, which weighs less in a larger run. "
+        "TensorFlow uses several cores in one process too.",
         soft_wrap=True,
     )
 
 
 def _figures(one: Measured, local: Measured, rows: int) -> list[str]:
     return [
-        f"{rows:,}",
         f"{one.seconds:.1f}",
         f"{rows / one.seconds:,.0f}",
         "-" if local.failure else f"{local.seconds / one.seconds:.2f}",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
+import apache_beam as beam
 import pytest
 
 from benchmarks.engines import FinishedRun, Step, compare, worker_pool
@@ -13,6 +15,7 @@ from emotion_tfx.data import read_csv, sample_corpus
 from emotion_tfx.errors import UserError
 from emotion_tfx.model.classifier import EmotionClassifier
 from emotion_tfx.model.locate import shipped_base
+from emotion_tfx.pipeline import pools
 from emotion_tfx.pipeline.many import predict_folder
 
 from ..conftest import SampleRun
@@ -58,3 +61,32 @@ def test_a_file_that_cannot_be_answered_is_named_and_the_others_are_kept(tmp_pat
 def test_a_folder_without_csv_is_told(tmp_path: Path):
     with pytest.raises(UserError, match="no CSV"):
         predict_folder(None, tmp_path, tmp_path / "answers", "text", [])
+
+
+def run(beam_args: list[str], what: object) -> None:
+    with beam.Pipeline(argv=beam_args) as pipeline:
+        _ = pipeline | beam.Create([1]) | beam.Map(what)
+
+
+def test_a_worker_that_ends_too_early_ends_the_job():
+    with (
+        worker_pool(2) as beam_args,
+        pytest.raises(RuntimeError, match="ended before its work was done"),
+    ):
+        run(beam_args, os._exit)
+
+
+def test_workers_that_cannot_reach_this_machine_are_told_of(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pools, "_PATIENCE", 3)
+    monkeypatch.setattr(pools._WatchedWorker, "host_from_worker", lambda _: "nowhere.invalid")
+    with worker_pool(1) as beam_args, pytest.raises(RuntimeError, match=r"nowhere\.invalid"):
+        run(beam_args, str)
+
+
+def test_a_pool_that_is_not_there_is_told_of():
+    beam_args = [
+        "--runner=emotion_tfx.pipeline.pools.WorkerPools",
+        "--environment_config=localhost:1",
+    ]
+    with pytest.raises(RuntimeError, match="No worker pool answers at localhost:1"):
+        run(beam_args, str)
