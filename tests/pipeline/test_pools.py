@@ -68,6 +68,8 @@ def run(beam_args: list[str], what: object) -> None:
         _ = pipeline | beam.Create([1]) | beam.Map(what)
 
 
+# Beam's own thread for what such a worker sends says so, too.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_worker_that_ends_too_early_ends_the_job():
     with (
         worker_pool(2) as beam_args,
@@ -90,3 +92,12 @@ def test_a_pool_that_is_not_there_is_told_of():
     ]
     with pytest.raises(RuntimeError, match="No worker pool answers at localhost:1"):
         run(beam_args, str)
+
+
+def test_the_benchmark_of_engines_wants_the_folder_of_a_run(tmp_path: Path):
+    with pytest.raises(UserError, match=r"emotion train .*--output"):
+        FinishedRun(tmp_path)
+    (tmp_path / "sample").mkdir()
+    (tmp_path / "sample" / "metadata.sqlite").touch()
+    with pytest.raises(UserError, match=r"There is one in .*sample"):
+        FinishedRun(tmp_path)
