@@ -5,13 +5,15 @@ from __future__ import annotations
 import gc
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 _LOCK = threading.Lock()
 _USUAL_SWITCH_SECONDS = sys.getswitchinterval()
 _SHORT_SWITCH_SECONDS = 0.0005
-_KERAS = "keras"
+
+#: What TensorFlow imports where it is installed, and does without where it is not.
+_UNUSED = ("keras", "h5py", "scipy", "googleapiclient")
 
 
 def import_tensorflow() -> None:
@@ -19,28 +21,28 @@ def import_tensorflow() -> None:
 
     They never go away, and walking over them stops every thread for 0.2 s. Threads that import
     parts of it at the same time would find some of them half made. A server runs graphs and has no
-    use for Keras, with which TensorFlow imports as much again: a third of the time and 130 MiB.
+    use for Keras, with which TensorFlow imports as much again: a third of the time and 130 MiB. Nor
+    has it for what reads Keras' files, sparse matrices and Google's cloud: 33 MiB.
     """
     with _LOCK:
         if "tensorflow" in sys.modules:
             return
-        with _without_keras():
+        with _without(_UNUSED):
             import tensorflow  # noqa: F401
         gc.collect()
         gc.freeze()
 
 
 @contextmanager
-def _without_keras() -> Iterator[None]:
-    """Lets the import of Keras fail meanwhile, which TensorFlow is ready for."""
-    if _KERAS in sys.modules:
-        yield
-        return
-    sys.modules[_KERAS] = None  # type: ignore[assignment]
+def _without(packages: Iterable[str]) -> Iterator[None]:
+    """Lets the import of these packages fail meanwhile, unless they have been imported already."""
+    hidden = [name for name in packages if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
         yield
     finally:
-        del sys.modules[_KERAS]
+        for name in hidden:
+            del sys.modules[name]
 
 
 @contextmanager
