@@ -1,4 +1,4 @@
-"""The import of TensorFlow, which takes seconds and must not be begun by two threads at a time."""
+"""Work that is heavy for the interpreter: the import of TensorFlow, and threads that want turns."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 _LOCK = threading.Lock()
-_USUAL_SWITCH_SECONDS = sys.getswitchinterval()
-_SHORT_SWITCH_SECONDS = 0.0005
+_SWITCH_SECONDS = 0.0005
 
 #: What TensorFlow imports where it is installed, and does without where it is not.
 _UNUSED = ("keras", "h5py", "scipy", "googleapiclient")
@@ -46,13 +45,16 @@ def _without(packages: Iterable[str]) -> Iterator[None]:
 
 
 @contextmanager
-def giving_way() -> Iterator[None]:
-    """Lets the interpreter change threads more often while this one works on something long.
+def quick_turns() -> Iterator[None]:
+    """Lets the interpreter change threads every half millisecond while a server runs.
 
-    It takes turns every 5 ms otherwise, which is what each step of every request would wait.
+    It does so every 5 ms otherwise. So long a model that has just finished would wait for the event
+    loop to let it hand out its answers and take what is next, and every request would wait for a
+    version that is being loaded.
     """
-    sys.setswitchinterval(_SHORT_SWITCH_SECONDS)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         yield
     finally:
-        sys.setswitchinterval(_USUAL_SWITCH_SECONDS)
+        sys.setswitchinterval(before)

@@ -21,6 +21,7 @@ from pathlib import Path
 import uvicorn
 
 from ..errors import UserError
+from .heavy import quick_turns
 from .http import HttpApi, asgi_app
 from .logs import AccessLog
 from .metrics import ServingMetrics, SharedValues
@@ -99,6 +100,7 @@ class Server:
             on_ready=ready.set if late else on_ready,
         )
         with ExitStack() as stack:
+            stack.enter_context(quick_turns())
             listener = shared.listener if shared else open_port(settings)
             stack.callback(listener.close)
             log_access = stack.enter_context(AccessLog())
