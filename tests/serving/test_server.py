@@ -151,6 +151,18 @@ def test_a_port_in_use_is_told_at_once_with_a_remedy(tmp_path: Path):
     assert "another port" in caught.value.remedy
 
 
+@pytest.mark.parametrize(("given", "then"), [(None, "0"), ("1", "1")])
+def test_onednn_keeps_no_kernels_for_every_shape_unless_the_user_wants_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, then: str
+):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", given or "")
+    if given is None:
+        monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
+    with pytest.raises(UserError):
+        serve(ServerSettings(tmp_path, host="no such host"))
+    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == then
+
+
 @pytest.mark.parametrize(
     ("host", "port", "problem"),
     [
