@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -209,7 +210,7 @@ def serve(settings: ServerSettings, on_ready: Callable[[], None] | None = None) 
     Raises:
         UserError: An address cannot be listened on, or the configuration cannot be read.
     """
-    _set_up_tensorflow()
+    _set_up_tensorflow(settings.workers)
     if settings.workers > 1:
         from .workers import run_workers
 
@@ -220,13 +221,25 @@ def serve(settings: ServerSettings, on_ready: Callable[[], None] | None = None) 
         server.run(on_ready)
 
 
-def _set_up_tensorflow() -> None:
-    """Sets what TensorFlow reads from the environment, wherever the user has not set it."""
-    # Its warnings about refused inputs repeat them: a client's text is not for the log.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # oneDNN makes and keeps code for each shape it meets, and texts come in all lengths and batches
-    # of all sizes: that takes 70 MiB and time, and a network of this size runs no faster by it.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+def _set_up_tensorflow(workers: int) -> None:
+    """Sets what TensorFlow reads from the environment, wherever the user has not set it.
+
+    Args:
+        workers: The processes that share the machine.
+    """
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    defaults = {
+        # Its warnings about refused inputs repeat them: a client's text is not for the log.
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        # oneDNN makes and keeps code for each shape it meets, and texts come in all lengths and
+        # batches of all sizes: 70 MiB and some time, and a network of this size runs no faster.
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+        # One core of each process's share reads requests and writes replies. Two threads that
+        # split the runs of a small network between them also cost half as much again as one.
+        "TF_NUM_INTRAOP_THREADS": str(max(1, cores // workers - 1)),
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
 
 
 def initial_configs(settings: ServerSettings) -> list[ModelConfig]:
