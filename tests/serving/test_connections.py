@@ -80,6 +80,24 @@ def ended(connection: socket.socket) -> bytes:
         received += chunk
 
 
+def test_the_head_of_a_reply_and_its_body_come_in_one_piece(client: httpx.Client):
+    with connect(client) as connection:
+        for _ in range(20):
+            connection.sendall(post("in one"))
+            head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200")
+            assert json.loads(body)
+
+
+def test_a_client_that_asks_first_is_told_to_send_its_body(client: httpx.Client):
+    head, _, body = post("may i?").partition(b"\r\n\r\n")
+    with connect(client) as connection:
+        connection.sendall(head + b"\r\nexpect: 100-continue\r\n\r\n")
+        assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(body)
+        assert len(read_replies(connection, 1)) == 1
+
+
 def test_requests_sent_one_behind_the_other_are_answered_in_their_order(client: httpx.Client):
     texts = [f"text {number}" for number in range(20)]
     with connect(client) as connection:

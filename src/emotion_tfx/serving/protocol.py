@@ -3,6 +3,9 @@
 uvicorn bounds how long a connection may lie idle between two requests, but not how long a request
 may take to arrive, how long its header may be, or how long a reply may wait to be taken. Here a
 sweep every few seconds ends the connections that have gone beyond, at no cost for the others.
+
+uvicorn writes the head of a reply and its body apart, and uvloop sends at once whatever is written.
+Here both go out as one: half the system calls and packets, for the client too.
 """
 
 from __future__ import annotations
@@ -30,6 +33,40 @@ _HEADER_TOO_LARGE = (
 )
 
 
+class _Gathering:
+    """A transport that sends what is written in one turn of the event loop as one.
+
+    Args:
+        transport: Sends it, and does all else.
+        loop: Its loop.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the transport has
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Takes what is to be sent."""
+        if not self._held:
+            self._loop.call_soon(self.flush)
+        self._held.append(data)
+
+    def flush(self) -> None:
+        """Sends what was taken, rather than in the loop's next turn."""
+        held, self._held = self._held, []
+        if held and not self._transport.is_closing():
+            self._transport.writelines(held)
+
+    def close(self) -> None:
+        """Sends what was taken, then closes the connection."""
+        self.flush()
+        self._transport.close()
+
+
 def bounded_protocol(limits: Limits, metrics: ServingMetrics) -> type[HttpToolsProtocol]:
     """The protocol with these limits, as uvicorn wants it: a class.
 
@@ -47,7 +84,8 @@ def bounded_protocol(limits: Limits, metrics: ServingMetrics) -> type[HttpToolsP
         _sweep: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
+            gathering: Any = _Gathering(transport, self.loop)
+            super().connection_made(gathering)
             if len(self.connections) > limits.max_connections:
                 metrics.refused.add("503")
                 transport.write(_BUSY)
@@ -81,6 +119,11 @@ def bounded_protocol(limits: Limits, metrics: ServingMetrics) -> type[HttpToolsP
         def on_message_complete(self) -> None:
             self._awaited_since = None
             super().on_message_complete()
+
+        def on_response_complete(self) -> None:
+            gathering: Any = self.transport
+            gathering.flush()
+            super().on_response_complete()
 
         def _schedule(self) -> None:
             pause = limits.receive_seconds / _SWEEPS_PER_LIMIT

@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,7 @@ from pathlib import Path
 import uvicorn
 
 from ..errors import UserError
+from .heavy import quick_turns
 from .http import HttpApi, asgi_app
 from .logs import AccessLog
 from .metrics import ServingMetrics, SharedValues
@@ -99,6 +101,7 @@ class Server:
             on_ready=ready.set if late else on_ready,
         )
         with ExitStack() as stack:
+            stack.enter_context(quick_turns())
             listener = shared.listener if shared else open_port(settings)
             stack.callback(listener.close)
             log_access = stack.enter_context(AccessLog())
@@ -207,8 +210,7 @@ def serve(settings: ServerSettings, on_ready: Callable[[], None] | None = None) 
     Raises:
         UserError: An address cannot be listened on, or the configuration cannot be read.
     """
-    # TensorFlow's warnings about refused inputs repeat them: a client's text is not for the log.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    _set_up_tensorflow(settings.workers)
     if settings.workers > 1:
         from .workers import run_workers
 
@@ -217,6 +219,27 @@ def serve(settings: ServerSettings, on_ready: Callable[[], None] | None = None) 
     server = Server(settings)
     with signals_stop(server):
         server.run(on_ready)
+
+
+def _set_up_tensorflow(workers: int) -> None:
+    """Sets what TensorFlow reads from the environment, wherever the user has not set it.
+
+    Args:
+        workers: The processes that share the machine.
+    """
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    defaults = {
+        # Its warnings about refused inputs repeat them: a client's text is not for the log.
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        # oneDNN makes and keeps code for each shape it meets, and texts come in all lengths and
+        # batches of all sizes: 70 MiB and some time, and a network of this size runs no faster.
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+        # One core of each process's share reads requests and writes replies. Two threads that
+        # split the runs of a small network between them also cost half as much again as one.
+        "TF_NUM_INTRAOP_THREADS": str(max(1, cores // workers - 1)),
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
 
 
 def initial_configs(settings: ServerSettings) -> list[ModelConfig]:

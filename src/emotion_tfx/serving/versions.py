@@ -23,7 +23,7 @@ from pathlib import Path
 
 from .batching import Batcher
 from .drift import DriftWindow
-from .heavy import giving_way, import_tensorflow
+from .heavy import import_tensorflow
 from .json_tensor import TensorSpec
 from .metrics import ServingMetrics
 from .model import SAVED_MODEL_FILE, LoadedModel, Signature, load_model
@@ -309,8 +309,7 @@ class VersionManager:
         self._set_status(VersionStatus(version, State.LOADING))
         start = time.perf_counter()
         try:
-            with giving_way():
-                model = load_model(path, version)
+            model = load_model(path, version)
             self._check_successor(model)
         except ServingError as error:
             self._failed[path] = fingerprint
