@@ -10,7 +10,9 @@ The rules, in the order in which they apply:
    tenth of the training split becomes it. Apart from rule 2, validation and test are kept as they
    are, with every repetition and contradiction that the corpus really has.
 4. In training a text stands once, under the label that most of its rows have. A text whose labels
-   tie goes altogether.
+   tie stands once under each of them: that it can be either is what there is to learn. Were such
+   texts dropped, further rows (rule 5) would show the doubtful ones under an over-sampled label
+   alone, as their counterparts under a rare one are seldom there.
 5. Extra sources add to training only, under the same rules, and only texts that no earlier source
    has. Further rows of the corpus itself are weighted so that over-sampled classes do not distort
    its balance. Those of another domain keep their own balance, and a column names the domain, for
@@ -135,7 +137,7 @@ class DataReport:
         rows_written: Rows in all splits.
         empty: Dropped: no text.
         duplicates: Dropped: the same text and label stands in training already.
-        conflicts: Dropped: the same text has another label in most of its rows, or in as many.
+        conflicts: Dropped: the same text has another label in more of its rows.
         leaked: Dropped: the same text stands in validation or test (for validation: in test), or
             among those never to be trained on.
         overlapping: Dropped: an extra source's text that an earlier source has.
@@ -207,15 +209,16 @@ class _Ledger:
         return list(last.values())
 
     def resolve(self, texts: list[_Text]) -> list[_Text]:
-        """Leaves each text once, under the label that it has most often; ties go altogether."""
+        """Leaves each text once, under the label that it has most often, or under each of several."""
         groups: dict[str, list[_Text]] = {}
         for text in texts:
             groups.setdefault(text.key, []).append(text)
         kept: list[_Text] = []
         for group in groups.values():
             winners = _most_frequent(group)
-            kept += winners[:1]
-            self.dropped["duplicates"] += max(0, len(winners) - 1)
+            once = list({text.row.label: text for text in reversed(winners)}.values())[::-1]
+            kept += once
+            self.dropped["duplicates"] += len(winners) - len(once)
             self.dropped["conflicts"] += len(group) - len(winners)
         return kept
 
@@ -397,13 +400,12 @@ def _spread(keys: list[str], split_of: dict[str, str], splits: Iterable[str]) ->
 
 
 def _most_frequent(group: list[_Text]) -> list[_Text]:
-    """The texts under the most frequent label, or none if labels tie."""
+    """The texts under the most frequent label, or under all that are the most frequent."""
     if len(group) == 1:
         return group
-    (label, count), *others = Counter(text.row.label for text in group).most_common(2)
-    if others and others[0][1] == count:
-        return []
-    return [text for text in group if text.row.label == label]
+    counts = Counter(text.row.label for text in group)
+    most = max(counts.values())
+    return [text for text in group if counts[text.row.label] == most]
 
 
 def _by_source(texts: Iterable[_Text]) -> Iterable[list[_Text]]:
