@@ -431,6 +431,19 @@ def test_each_source_is_balanced_by_itself(main: Corpus, tmp_path: Path):
     assert weights["one joy 0"] == pytest.approx(2, rel=0.3)
 
 
+def test_a_bounded_source_counts_no_more_than_the_corpus(main: Corpus, tmp_path: Path):
+    further = Extra(write(tmp_path / "further.csv", own_texts(10, "further")), same_domain=True)
+    other = write(tmp_path / "other.csv", own_texts(200, "other"))
+    for weight, expected in ((3, 0.1), (0.05, 0.05)):
+        out = tmp_path / f"out-{weight}"
+        prepare(main, out, extras=[further, Extra(other, weight, most=1)])
+        train = read(out, "train")
+        own = sum(float(row["weight"]) for row in train if row["domain"] == "main")
+        (found,) = {float(row["weight"]) for row in train if row["source"] == "other"}
+        assert found == pytest.approx(min(weight, own / 1200), abs=1e-6)
+        assert found == pytest.approx(expected, rel=0.1)
+
+
 def test_an_extra_is_parsed(tmp_path: Path):
     assert Extra.parse("more.csv") == Extra(Path("more.csv"), 1.0)
     assert Extra.parse("a=b/more.csv=0.7") == Extra(Path("a=b/more.csv"), 0.7)

@@ -16,7 +16,8 @@ The rules, in the order in which they apply:
 5. Extra sources add to training only, under the same rules, and only texts that no earlier source
    has. Further rows of the corpus itself are weighted so that over-sampled classes do not distort
    its balance. Those of another domain keep their own balance, and a column names the domain, for
-   training to allow for it.
+   training to allow for it. A source may be bounded by how much the corpus itself counts, as the
+   written texts are: many of them beside a small corpus would drown it.
 6. Feedback adds to training only, as texts of the corpus itself, and what people said about a text
    takes the place of every label that training has for it. Of several judgements of a text the one
    that comes last counts.
@@ -40,11 +41,11 @@ import tempfile
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from emotion_tfx.data.find import Corpus, files_at
+from emotion_tfx.data.find import Corpus, files_at, written_texts
 from emotion_tfx.data.read import Row, check_classes, read_counted, read_csv
 from emotion_tfx.errors import UserError
 from emotion_tfx.labels import LABELS
@@ -76,11 +77,14 @@ class Extra:
         path: A CSV, or a folder with CSV files.
         weight: What its rows count against the corpus's own, on average.
         same_domain: Whether these are further texts of the corpus itself, not of another kind.
+        most: What its rows count together at most, where all of the corpus and its further rows
+            count 1. Where they would count more, each counts less than ``weight``.
     """
 
     path: Path
     weight: float = 1.0
     same_domain: bool = False
+    most: float = math.inf
 
     @classmethod
     def parse(cls, value: str, *, same_domain: bool = False) -> Extra:
@@ -209,7 +213,7 @@ class _Ledger:
         return list(last.values())
 
     def resolve(self, texts: list[_Text]) -> list[_Text]:
-        """Leaves each text once, under the label that it has most often, or under each of several."""
+        """Leaves each text once under the label that it has most often, or under all of these."""
         groups: dict[str, list[_Text]] = {}
         for text in texts:
             groups.setdefault(text.key, []).append(text)
@@ -272,6 +276,7 @@ def prepare(
     written["train"] = [_Weighted(text.row) for text in main] + list(judged.values())
     for extra in extras:
         texts = ledger.without(ledger.read(files_at(extra.path), "extra"), held_out, "leaked")
+        extra = _bounded(extra, len(texts), written["train"])
         for source in _by_source(texts):
             fresh = ledger.without(source, seen, "overlapping")
             seen.update(text.key for text in fresh)
@@ -284,6 +289,16 @@ def prepare(
     report = _report(corpus, ledger, written, len(judged))
     _publish(out, written, report)
     return report
+
+
+def written_extra(weight: float) -> Extra:
+    """The written texts, to be trained on beside any corpus.
+
+    Args:
+        weight: What each of them counts beside one of the corpus, unless the corpus is small: all
+            of them never count more than all of it.
+    """
+    return Extra(written_texts(), weight, most=1.0)
 
 
 def _judged(feedback: Sequence[Extra], held_out: set[str], ledger: _Ledger) -> dict[str, _Weighted]:
@@ -413,6 +428,12 @@ def _by_source(texts: Iterable[_Text]) -> Iterable[list[_Text]]:
     for text in texts:
         sources.setdefault(text.row.source, []).append(text)
     return sources.values()
+
+
+def _bounded(extra: Extra, rows: int, train: list[_Weighted]) -> Extra:
+    """The source with its weight lowered, if so many rows of it would count too much."""
+    own = sum(each.weight for each in train if each.domain == MAIN_DOMAIN)
+    return replace(extra, weight=round(min(extra.weight, extra.most * own / max(rows, 1)), 6))
 
 
 def _weighted(texts: list[_Text], main: list[Row], extra: Extra) -> list[_Weighted]:
