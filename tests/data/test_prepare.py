@@ -123,6 +123,8 @@ def check_rules(report: DataReport, out: Path, rows_given: int) -> None:
         ("Straße", "STRASSE"),
         (unicodedata.normalize("NFD", "café"), "café"),
         ("snake_case", "snake case"),
+        ("RT @anna: so true!", "so true"),
+        ("“@bob_1 rt @anna so true” https://t.co/x", "so true &quot;"),
     ],
 )
 def test_texts_that_differ_in_form_only_have_the_same_key(one: str, other: str):

@@ -67,6 +67,8 @@ MAIN_DOMAIN = "main"
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _ALPHANUMERIC = re.compile(r"[^\W_]+")
+#: What a text gains on its way through the web: who is answered or repeated, links, entities.
+_PASSED_ON = re.compile(r"(?:\brt\b\W*)?@\w+|(?:https?://|www\.)\S+|&(?:#?\w+);")
 
 
 @dataclass(frozen=True)
@@ -326,10 +328,12 @@ def text_key(text: str) -> str:
     """What two texts share that differ only in case, spacing, punctuation or Unicode form.
 
     It is the NFKC form, case-folded, with every run of other than letters and digits as one space.
-    A text without letters and digits is its own key.
+    Links, HTML entities, @mentions and the mark of a retweet do not count: a sentence that a
+    hundred people passed on is one text. A text without letters and digits is its own key.
     """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(_ALPHANUMERIC.findall(folded)) or clean_text(text)
+    cleaned = clean_text(text)
+    folded = unicodedata.normalize("NFKC", cleaned).casefold()
+    return " ".join(_ALPHANUMERIC.findall(_PASSED_ON.sub(" ", folded))) or cleaned
 
 
 def _read_splits(corpus: Corpus, ledger: _Ledger) -> dict[str, list[_Text]]:
