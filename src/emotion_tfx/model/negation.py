@@ -12,6 +12,8 @@ from emotion_tfx.features.vocabulary import FIRST_WORD_ID, Vocabulary
 REACH = 4
 
 _NEGATION, _END, _FEELING = 1, 2, 3
+#: How a token is read: as it is, turned by a negation, or turned after a form of "feel".
+READINGS = 3
 
 
 def roles(vocabulary: Vocabulary) -> np.ndarray:

@@ -31,9 +31,8 @@ class EmotionNetwork(keras.Model):
     is left for each step is one product and one sum.
 
     Reading tokens alone, the gates could not tell ``happy`` from ``not happy``. So they have two
-    further readings of each token for where it stands under a negation (see
-    :func:`negation.readings`). The one for after a form of "feel" starts from the plain one; the
-    other starts anew, so that a word seldom seen there does not bring its plain meaning along.
+    further readings of each token for where it stands under a negation: for after a form of "feel",
+    and for elsewhere (see :func:`negation.readings`).
 
     Sources: Bradbury et al., Quasi-Recurrent Neural Networks, ICLR 2017; Lei et al., Simple
     Recurrent Units for Highly Parallelizable Recurrence, EMNLP 2018; Feng et al., Were RNNs All We
@@ -66,12 +65,10 @@ class EmotionNetwork(keras.Model):
         self.gates = keras.layers.Dense(
             _GATES * 2 * hyperparameters.units, bias_initializer=_remembering
         )
-        self.negated_gates = keras.layers.Dense(
-            _GATES * 2 * hyperparameters.units, bias_initializer=_remembering
-        )
-        self.changed_gates = keras.layers.Dense(
-            _GATES * 2 * hyperparameters.units, kernel_initializer="zeros"
-        )
+        self.negated_gates = [
+            keras.layers.Dense(_GATES * 2 * hyperparameters.units, kernel_initializer="zeros")
+            for _ in range(negation.READINGS - 1)
+        ]
         self._roles = negation.roles(vocabulary)
         self.attention = keras.layers.Dense(1, use_bias=False)
         self.output_dropout = keras.layers.Dropout(hyperparameters.dropout)
@@ -96,8 +93,8 @@ class EmotionNetwork(keras.Model):
             inputs = self._hide_words(inputs)
         vectors = self.input_dropout(self.embed(inputs), training=training)
         plain = self.gates(vectors)
-        turned, felt = self.negated_gates(vectors), plain + self.changed_gates(vectors)
-        gates = tf.concat([plain, turned, felt], axis=0)
+        turned = [plain + change(vectors) for change in self.negated_gates]
+        gates = tf.concat([plain, *turned], axis=0)
         states = self._encode(gates, readings, training)
         return self._classify(states, tf.not_equal(positions, 0), training)
 
