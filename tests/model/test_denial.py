@@ -92,12 +92,18 @@ def test_what_is_denied_is_learned():
     rows = [(f"{who} {word}", name) for word, name in names.items() for who in ("i", "she was")]
     dataset = prepared([*rows * 40, *[("not today", "sadness"), ("i was today", "sadness")] * 40])
     settings = Hyperparameters(
-        units=12, dense_units=12, batch_size=16, dropout=0.1, learning_rate=1e-2, min_examples=0
+        units=12,
+        dense_units=12,
+        batch_size=16,
+        dropout=0.1,
+        learning_rate=1e-2,
+        epochs=4,
+        min_examples=0,
     )
     trained = train(dataset, dataset, VOCABULARY, settings, seed=1)
     for word, name in names.items():
         texts = prepared([(f"i {word}", name), (f"i not {word}", name)])
         shares = probabilities(predict_logits(trained.network, texts), Calibration())
         plain, denied = shares[:, LABELS.index(name)]
-        assert plain > 0.8
-        assert denied < 0.5
+        assert plain > 0.9
+        assert denied < 0.3
