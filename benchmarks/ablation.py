@@ -30,7 +30,7 @@ import typer
 from rich.console import Console
 
 from emotion_tfx.config import Settings
-from emotion_tfx.data import Extra, find_corpus, prepare, read_csv, written_texts
+from emotion_tfx.data import Extra, find_corpus, prepare, read_csv, written_extra
 from emotion_tfx.data.find import files_at
 from emotion_tfx.data.prepare import MAIN_DOMAIN, SPLITS
 from emotion_tfx.errors import UserError
@@ -226,7 +226,7 @@ class Corpora:
         """The prepared rows of each split, those of other domains in training alone."""
         known = self.others | {
             "more": Extra(self.more, same_domain=True),
-            "written": Extra(written_texts(), WRITTEN_WEIGHT),
+            "written": written_extra(WRITTEN_WEIGHT),
         }
         with tempfile.TemporaryDirectory() as folder:
             corpus = find_corpus(self.data, cache=Path(folder), say=lambda _: None)

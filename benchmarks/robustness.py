@@ -22,13 +22,12 @@ from rich.table import Column, Table
 
 from emotion_tfx.data import (
     Corpus,
-    Extra,
     Row,
     find_corpus,
     prepare,
     read_csv,
     sample_corpus,
-    written_texts,
+    written_extra,
 )
 from emotion_tfx.data.prepare import SPLITS
 from emotion_tfx.errors import UserError
@@ -99,7 +98,7 @@ def measure(name: str, corpus: Corpus, folder: Path) -> Metrics:
     from emotion_tfx.model.calibration import probabilities
     from emotion_tfx.model.training import predict_logits, train_and_calibrate
 
-    extras = [] if corpus.is_sample else [Extra(written_texts(), WRITTEN_WEIGHT)]
+    extras = [] if corpus.is_sample else [written_extra(WRITTEN_WEIGHT)]
     prepare(corpus, folder / "prepared", extras=extras)
     splits = {split: read_rows(folder / "prepared" / split / "data.csv") for split in SPLITS}
     features = Features(splits["train"], FeatureOptions(), folder)

@@ -667,12 +667,12 @@ def _extras(
     settings: Settings, more: list[str] | None, extra: list[str] | None, *, is_sample: bool
 ) -> list[Extra]:
     """What is trained on beside the corpus; the sample is for a quick look and stands alone."""
-    from emotion_tfx.data import Extra, written_texts
+    from emotion_tfx.data import Extra, written_extra
 
     extras = [Extra.parse(value, same_domain=True) for value in more or ()]
     extras += [Extra.parse(value) for value in extra or ()]
     if settings.written_weight and not is_sample:
-        extras.append(Extra(written_texts(), settings.written_weight))
+        extras.append(written_extra(settings.written_weight))
     return extras
 
 

@@ -81,7 +81,7 @@ class Settings(BaseSettings):
         3.0,
         ge=0,
         description="What each of our own written texts counts in training beside one of the "
-        "corpus; 0 leaves them out.",
+        "corpus, though all of them never more than all of it; 0 leaves them out.",
     )
     seed: int = Field(0, description="Of weights, order and dropout in training.")
     beam_args: list[str] = Field(

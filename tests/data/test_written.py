@@ -29,9 +29,19 @@ def test_labels_are_balanced():
     assert max(counts.values()) < 1.25 * min(counts.values())
 
 
-def test_none_is_a_behavioural_case():
+def test_none_is_a_behavioural_case_nor_one_with_another_word():
     cases = {text_key(text) for case in read_cases() for text in (case.text, case.changed) if text}
     assert not cases & KEYS.keys()
+    near = {form for case in cases for form in with_a_word_left_out(case)}
+    assert not [key for key in KEYS if near & with_a_word_left_out(key)]
+
+
+def with_a_word_left_out(key: str) -> set[tuple[int, str]]:
+    """Two texts of as many words share one of these if they differ in a single word, or in none."""
+    words = key.split()
+    if len(words) < 4:
+        return set()
+    return {(place, " ".join(words[:place] + words[place + 1 :])) for place in range(len(words))}
 
 
 @pytest.mark.skipif(not CORPORA.is_dir(), reason="needs the real corpora beside the checkout")

@@ -6,12 +6,15 @@ import tensorflow as tf
 
 from emotion_tfx.features import lexicon
 from emotion_tfx.features.vocabulary import FIRST_WORD_ID
-from emotion_tfx.model.negation import negated, roles
+from emotion_tfx.model.negation import negated, readings, roles
 
 from .examples import vocabulary_of
 
 VOCABULARY = vocabulary_of(
-    ["i", "am", "happy", "really", "and", "sad", *lexicon.NEGATIONS, *lexicon.SCOPE_ENDS]
+    [
+        *["i", "am", "happy", "really", "and", "sad"],
+        *[*lexicon.NEGATIONS, *lexicon.SCOPE_ENDS, *lexicon.FEELING],
+    ]
 )
 
 
@@ -44,6 +47,22 @@ def marked(*texts: str) -> list[str]:
 )
 def test_a_negation_turns_what_follows_up_to_the_end_of_the_clause(text: str, expected: str):
     assert marked(text) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("i feel happy", [0, 0, 0]),
+        ("i am not happy", [0, 0, 0, 1]),
+        ("i never feel happy", [0, 0, 1, 2]),
+        ("i felt sad , i am not happy", [0, 0, 0, 0, 0, 0, 0, 2]),
+        ("i am not sad i feel happy", [0, 0, 0, 1, 1, 1, 2]),
+    ],
+)
+def test_a_turned_word_is_read_another_way_after_a_form_of_feel(text: str, expected: list[int]):
+    ids = [VOCABULARY.words.index(word) + FIRST_WORD_ID for word in text.split()]
+    found = readings(tf.constant(roles(VOCABULARY)[ids])[:, tf.newaxis])
+    assert found.numpy()[:, 0].tolist() == expected
 
 
 def test_each_text_of_a_batch_is_marked_by_itself():

@@ -89,13 +89,15 @@ class TestLogits:
     def test_a_word_under_a_negation_is_read_another_way(self):
         """Else the gates, which read a word alone, could not tell the two."""
         network = network_of()
-        turned, plain = network(inputs_of("not happy", "so happy")).numpy()
-        network.negated_gates.set_weights(
-            [np.zeros_like(each) for each in network.negated_gates.get_weights()]
-        )
-        unturned, still_plain = network(inputs_of("not happy", "so happy")).numpy()
-        assert np.abs(turned - unturned).max() > 1e-2
-        np.testing.assert_array_equal(plain, still_plain)
+        inputs = inputs_of("so happy", "not happy", "feel not happy")
+        before = network(inputs).numpy()
+        for reading, layer in enumerate(network.negated_gates, 1):
+            layer.set_weights([np.zeros_like(each) for each in layer.get_weights()])
+            after = network(inputs).numpy()
+            assert np.abs(after[reading] - before[reading]).max() > 1e-2
+            others = [each for each in range(3) if each != reading]
+            np.testing.assert_array_equal(after[others], before[others])
+            before = after
 
     @pytest.mark.parametrize("place", [0, 5, 11])
     def test_every_word_of_a_text_counts(self, network: EmotionNetwork, place: int):

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from emotion_tfx.data.find import Corpus, find_corpus, sample_corpus, written_texts
-from emotion_tfx.data.prepare import DataReport, Extra, FileReport, prepare, text_key
+from emotion_tfx.data.prepare import (
+    DataReport,
+    Extra,
+    FileReport,
+    prepare,
+    text_key,
+    written_extra,
+)
 from emotion_tfx.data.read import Row, check_classes, read_csv, read_texts
 
 __all__ = [
@@ -19,5 +26,6 @@ __all__ = [
     "read_texts",
     "sample_corpus",
     "text_key",
+    "written_extra",
     "written_texts",
 ]

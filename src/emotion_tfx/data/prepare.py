@@ -10,11 +10,14 @@ The rules, in the order in which they apply:
    tenth of the training split becomes it. Apart from rule 2, validation and test are kept as they
    are, with every repetition and contradiction that the corpus really has.
 4. In training a text stands once, under the label that most of its rows have. A text whose labels
-   tie goes altogether.
+   tie stands once under each of them: that it can be either is what there is to learn. Were such
+   texts dropped, further rows (rule 5) would show the doubtful ones under an over-sampled label
+   alone, as their counterparts under a rare one are seldom there.
 5. Extra sources add to training only, under the same rules, and only texts that no earlier source
    has. Further rows of the corpus itself are weighted so that over-sampled classes do not distort
    its balance. Those of another domain keep their own balance, and a column names the domain, for
-   training to allow for it.
+   training to allow for it. A source may be bounded by how much the corpus itself counts, as the
+   written texts are: many of them beside a small corpus would drown it.
 6. Feedback adds to training only, as texts of the corpus itself, and what people said about a text
    takes the place of every label that training has for it. Of several judgements of a text the one
    that comes last counts.
@@ -38,11 +41,11 @@ import tempfile
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from emotion_tfx.data.find import Corpus, files_at
+from emotion_tfx.data.find import Corpus, files_at, written_texts
 from emotion_tfx.data.read import Row, check_classes, read_counted, read_csv
 from emotion_tfx.errors import UserError
 from emotion_tfx.labels import LABELS
@@ -64,6 +67,8 @@ MAIN_DOMAIN = "main"
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _ALPHANUMERIC = re.compile(r"[^\W_]+")
+#: What a text gains on its way through the web: who is answered or repeated, links, entities.
+_PASSED_ON = re.compile(r"(?:\brt\b\W*)?@\w+|(?:https?://|www\.)\S+|&(?:#?\w+);")
 
 
 @dataclass(frozen=True)
@@ -74,11 +79,14 @@ class Extra:
         path: A CSV, or a folder with CSV files.
         weight: What its rows count against the corpus's own, on average.
         same_domain: Whether these are further texts of the corpus itself, not of another kind.
+        most: What its rows count together at most, where all of the corpus and its further rows
+            count 1. Where they would count more, each counts less than ``weight``.
     """
 
     path: Path
     weight: float = 1.0
     same_domain: bool = False
+    most: float = math.inf
 
     @classmethod
     def parse(cls, value: str, *, same_domain: bool = False) -> Extra:
@@ -135,7 +143,7 @@ class DataReport:
         rows_written: Rows in all splits.
         empty: Dropped: no text.
         duplicates: Dropped: the same text and label stands in training already.
-        conflicts: Dropped: the same text has another label in most of its rows, or in as many.
+        conflicts: Dropped: the same text has another label in more of its rows.
         leaked: Dropped: the same text stands in validation or test (for validation: in test), or
             among those never to be trained on.
         overlapping: Dropped: an extra source's text that an earlier source has.
@@ -207,15 +215,16 @@ class _Ledger:
         return list(last.values())
 
     def resolve(self, texts: list[_Text]) -> list[_Text]:
-        """Leaves each text once, under the label that it has most often; ties go altogether."""
+        """Leaves each text once under the label that it has most often, or under all of these."""
         groups: dict[str, list[_Text]] = {}
         for text in texts:
             groups.setdefault(text.key, []).append(text)
         kept: list[_Text] = []
         for group in groups.values():
             winners = _most_frequent(group)
-            kept += winners[:1]
-            self.dropped["duplicates"] += max(0, len(winners) - 1)
+            once = list({text.row.label: text for text in reversed(winners)}.values())[::-1]
+            kept += once
+            self.dropped["duplicates"] += len(winners) - len(once)
             self.dropped["conflicts"] += len(group) - len(winners)
         return kept
 
@@ -269,6 +278,7 @@ def prepare(
     written["train"] = [_Weighted(text.row) for text in main] + list(judged.values())
     for extra in extras:
         texts = ledger.without(ledger.read(files_at(extra.path), "extra"), held_out, "leaked")
+        extra = _bounded(extra, len(texts), written["train"])
         for source in _by_source(texts):
             fresh = ledger.without(source, seen, "overlapping")
             seen.update(text.key for text in fresh)
@@ -281,6 +291,16 @@ def prepare(
     report = _report(corpus, ledger, written, len(judged))
     _publish(out, written, report)
     return report
+
+
+def written_extra(weight: float) -> Extra:
+    """The written texts, to be trained on beside any corpus.
+
+    Args:
+        weight: What each of them counts beside one of the corpus, unless the corpus is small: all
+            of them never count more than all of it.
+    """
+    return Extra(written_texts(), weight, most=1.0)
 
 
 def _judged(feedback: Sequence[Extra], held_out: set[str], ledger: _Ledger) -> dict[str, _Weighted]:
@@ -308,10 +328,12 @@ def text_key(text: str) -> str:
     """What two texts share that differ only in case, spacing, punctuation or Unicode form.
 
     It is the NFKC form, case-folded, with every run of other than letters and digits as one space.
-    A text without letters and digits is its own key.
+    Links, HTML entities, @mentions and the mark of a retweet do not count: a sentence that a
+    hundred people passed on is one text. A text without letters and digits is its own key.
     """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(_ALPHANUMERIC.findall(folded)) or clean_text(text)
+    cleaned = clean_text(text)
+    folded = unicodedata.normalize("NFKC", cleaned).casefold()
+    return " ".join(_ALPHANUMERIC.findall(_PASSED_ON.sub(" ", folded))) or cleaned
 
 
 def _read_splits(corpus: Corpus, ledger: _Ledger) -> dict[str, list[_Text]]:
@@ -397,13 +419,12 @@ def _spread(keys: list[str], split_of: dict[str, str], splits: Iterable[str]) ->
 
 
 def _most_frequent(group: list[_Text]) -> list[_Text]:
-    """The texts under the most frequent label, or none if labels tie."""
+    """The texts under the most frequent label, or under all that are the most frequent."""
     if len(group) == 1:
         return group
-    (label, count), *others = Counter(text.row.label for text in group).most_common(2)
-    if others and others[0][1] == count:
-        return []
-    return [text for text in group if text.row.label == label]
+    counts = Counter(text.row.label for text in group)
+    most = max(counts.values())
+    return [text for text in group if counts[text.row.label] == most]
 
 
 def _by_source(texts: Iterable[_Text]) -> Iterable[list[_Text]]:
@@ -411,6 +432,12 @@ def _by_source(texts: Iterable[_Text]) -> Iterable[list[_Text]]:
     for text in texts:
         sources.setdefault(text.row.source, []).append(text)
     return sources.values()
+
+
+def _bounded(extra: Extra, rows: int, train: list[_Weighted]) -> Extra:
+    """The source with its weight lowered, if so many rows of it would count too much."""
+    own = sum(each.weight for each in train if each.domain == MAIN_DOMAIN)
+    return replace(extra, weight=round(min(extra.weight, extra.most * own / max(rows, 1)), 6))
 
 
 def _weighted(texts: list[_Text], main: list[Row], extra: Extra) -> list[_Weighted]:

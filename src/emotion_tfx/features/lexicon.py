@@ -77,6 +77,9 @@ NEGATIONS: tuple[str, ...] = (
     "scarcely",
 )
 
+#: Forms of "feel".
+FEELING: tuple[str, ...] = ("feel", "feels", "feeling", "feelings", "felt")
+
 #: Words and marks at which what a negation turns ends.
 SCOPE_ENDS: tuple[str, ...] = (
     CLAUSE_TOKEN,

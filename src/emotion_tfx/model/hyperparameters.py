@@ -50,7 +50,7 @@ class Hyperparameters:
     misspelling: _Share = 0.05
     learning_rate: _Rate = 4e-3
     weight_decay: _Share = 1e-3
-    label_smoothing: _Share = 0.05
+    label_smoothing: _Share = 0.0
     batch_size: _Count = 512
     epochs: _Count = 10
     min_examples: _Count = 40_000

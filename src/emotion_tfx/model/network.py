@@ -30,8 +30,9 @@ class EmotionNetwork(keras.Model):
     gates, nearly all of the work, are computed once for each distinct token of a batch, and what
     is left for each step is one product and one sum.
 
-    Reading tokens alone, the gates could not tell ``happy`` from ``not happy``. So they have a
-    second reading of each token for where it stands under a negation.
+    Reading tokens alone, the gates could not tell ``happy`` from ``not happy``. So they have two
+    further readings of each token for where it stands under a negation: for after a form of "feel",
+    and for elsewhere (see :func:`negation.readings`).
 
     Sources: Bradbury et al., Quasi-Recurrent Neural Networks, ICLR 2017; Lei et al., Simple
     Recurrent Units for Highly Parallelizable Recurrence, EMNLP 2018; Feng et al., Were RNNs All We
@@ -64,9 +65,10 @@ class EmotionNetwork(keras.Model):
         self.gates = keras.layers.Dense(
             _GATES * 2 * hyperparameters.units, bias_initializer=_remembering
         )
-        self.negated_gates = keras.layers.Dense(
-            _GATES * 2 * hyperparameters.units, kernel_initializer="zeros"
-        )
+        self.negated_gates = [
+            keras.layers.Dense(_GATES * 2 * hyperparameters.units, kernel_initializer="zeros")
+            for _ in range(negation.READINGS - 1)
+        ]
         self._roles = negation.roles(vocabulary)
         self.attention = keras.layers.Dense(1, use_bias=False)
         self.output_dropout = keras.layers.Dropout(hyperparameters.dropout)
@@ -91,15 +93,17 @@ class EmotionNetwork(keras.Model):
             inputs = self._hide_words(inputs)
         vectors = self.input_dropout(self.embed(inputs), training=training)
         plain = self.gates(vectors)
-        gates = tf.concat([plain, plain + self.negated_gates(vectors)], axis=0)
+        turned = [plain + change(vectors) for change in self.negated_gates]
+        gates = tf.concat([plain, *turned], axis=0)
         states = self._encode(gates, readings, training)
         return self._classify(states, tf.not_equal(positions, 0), training)
 
     def _readings(self, word_ids: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
-        """Positions that tell, of a token's two readings, the one under a negation as well."""
+        """Positions that tell which of a token's readings it is as well."""
         roles = tf.pad(tf.gather(self._roles, word_ids), [[1, 0]])
-        turned = negation.negated(tf.gather(roles, positions)) & tf.not_equal(positions, 0)
-        return positions + tf.cast(turned, positions.dtype) * tf.size(word_ids)
+        reading = negation.readings(tf.gather(roles, positions))
+        there = tf.cast(tf.not_equal(positions, 0), positions.dtype)
+        return positions + there * reading * tf.size(word_ids)
 
     def embed(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Ids to vectors, float32 [tokens, features]."""
@@ -118,7 +122,11 @@ class EmotionNetwork(keras.Model):
         }
 
     def _encode(self, gates: tf.Tensor, positions: tf.Tensor, training: bool) -> tf.Tensor:
-        """Gates of the readings, float32 [2 tokens, gates], to states, [time, N, 2 units]."""
+        """Gates of the readings, float32 [readings of tokens, gates], to states.
+
+        Returns:
+            float32 [time, N, 2 units].
+        """
         candidate, forget, output = tf.split(gates, _GATES, axis=-1)
         keep = tf.sigmoid(forget)
         # Where no token stands, nothing is kept and nothing added: the walk from behind begins at

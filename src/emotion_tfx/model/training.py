@@ -15,6 +15,7 @@ from emotion_tfx.features.vocabulary import Vocabulary
 from emotion_tfx.labels import LABELS
 from emotion_tfx.model.calibration import Calibration, calibrate
 from emotion_tfx.model.dataset import Dataset
+from emotion_tfx.model.denial import deny
 from emotion_tfx.model.hyperparameters import Hyperparameters
 from emotion_tfx.model.misspelling import Misspeller
 from emotion_tfx.model.network import EmotionNetwork, initialise_embeddings
@@ -26,6 +27,8 @@ _GRADIENT_NORM = 1.0
 #: The average looks back over about so many steps, or that share of all steps if it is less.
 _AVERAGED_STEPS, _AVERAGED_SHARE = 300.0, 0.1
 _AVERAGED_EVERY = 10
+#: How many copies whose emotion is denied are drawn for a text drawn.
+_DENIED_SHARE = 0.05
 #: Fewer steps than this do not train a network, however many texts each of them reads.
 _MIN_STEPS = 300
 #: A label that a domain never has is ruled out; of others no more is believed than this share.
@@ -98,7 +101,11 @@ def train(
     batch_size = planned_batch_size(total, hyperparameters)
     steps = math.ceil(total / batch_size)
     misspeller = Misspeller(vocabulary, hyperparameters.misspelling, seed)
-    trainer = _Trainer(network, hyperparameters, steps, domain_priors(dataset), misspeller)
+    priors = domain_priors(dataset)
+    dataset, copied = deny(dataset, vocabulary, _DENIED_SHARE)
+    denied = copied >= 0
+    priors = priors[np.where(denied, copied, np.arange(len(dataset)))]
+    trainer = _Trainer(network, hyperparameters, steps, priors, denied, misspeller)
     history: list[dict[str, float]] = []
     best_score, best_weights, best_logits = -1.0, [], np.empty(0)
     seen = 0
@@ -223,9 +230,11 @@ class _Trainer:
         hyperparameters: Hyperparameters,
         steps: int,
         priors: np.ndarray,
+        denied: np.ndarray,
         misspeller: Misspeller,
     ) -> None:
         self._network = network
+        self._denied = denied
         self._misspell = misspeller
         self._priors = priors
         warm_up = int(steps * _WARM_UP_SHARE)
@@ -258,15 +267,25 @@ class _Trainer:
             tf.constant(dataset.labels[rows]),
             tf.constant(np.maximum(dataset.weights[rows], 1.0)),
             tf.constant(self._priors[rows]),
+            tf.constant(self._denied[rows]),
         )
         self._average.update()
 
     def _train_step(
-        self, inputs: dict[str, tf.Tensor], labels: tf.Tensor, weights: tf.Tensor, priors: tf.Tensor
+        self,
+        inputs: dict[str, tf.Tensor],
+        labels: tf.Tensor,
+        weights: tf.Tensor,
+        priors: tf.Tensor,
+        denied: tf.Tensor,
     ) -> None:
         with tf.GradientTape() as tape:
             logits = self._network(self._misspell(inputs), training=True)
-            losses = _losses(labels, logits, priors, self._label_smoothing)
+            losses = tf.where(
+                denied,
+                _losses_of_denial(labels, logits, priors),
+                _losses(labels, logits, priors, self._label_smoothing),
+            )
             loss = tf.reduce_mean(losses * weights)
         variables = self._tables + [variable.value for variable in self._others]
         gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, variables), _GRADIENT_NORM)
@@ -275,7 +294,7 @@ class _Trainer:
         self._lazy_adam.apply(gradients[:tables], self._schedule(step), step + 1.0)
         self._optimizer.apply(gradients[tables:], self._others)
         self._mean_loss.update_state(loss)
-        self._accuracy.update_state(labels, logits)
+        self._accuracy.update_state(labels, logits, sample_weight=~denied)
 
     def averaged_weights(self) -> list[np.ndarray]:
         return self._average.weights()
@@ -345,6 +364,12 @@ def _losses(
     spread = possible / tf.reduce_sum(possible, axis=1, keepdims=True)
     targets = (1 - label_smoothing) * tf.one_hot(labels, len(LABELS)) + label_smoothing * spread
     return tf.nn.softmax_cross_entropy_with_logits(targets, logits + priors)
+
+
+def _losses_of_denial(labels: tf.Tensor, logits: tf.Tensor, priors: tf.Tensor) -> tf.Tensor:
+    """What it costs, float32 [N], to think that a text has the one label it has not."""
+    others = logits + priors + tf.one_hot(labels, len(LABELS)) * _RULED_OUT
+    return tf.reduce_logsumexp(logits + priors, axis=1) - tf.reduce_logsumexp(others, axis=1)
 
 
 def _tensors(inputs: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:
