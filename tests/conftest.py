@@ -9,11 +9,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from emotion_tfx.config import Paths
 from emotion_tfx.model.locate import newest_version
 
 from .command import Ended, train
+
+# A busy machine is no fault of what is tested.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 #: Started first, so that nothing waits for them at the end.
 LONGEST = ("pipeline/test_run.py", "pipeline/test_interrupted.py")
