@@ -88,22 +88,40 @@ class EmotionNetwork(keras.Model):
             float32 [N, 6].
         """
         positions = inputs[POSITIONS]
-        readings = self._readings(inputs[WORD_IDS], positions)
+        reading = self._reading(inputs[WORD_IDS], positions)
         if training and self.word_dropout:
             inputs = self._hide_words(inputs)
         vectors = self.input_dropout(self.embed(inputs), training=training)
-        plain = self.gates(vectors)
-        turned = [plain + change(vectors) for change in self.negated_gates]
-        gates = tf.concat([plain, *turned], axis=0)
+        gates, readings = self._read(vectors, positions, reading)
         states = self._encode(gates, readings, training)
         return self._classify(states, tf.not_equal(positions, 0), training)
 
-    def _readings(self, word_ids: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
-        """Positions that tell which of a token's readings it is as well."""
+    def _reading(self, word_ids: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+        """How the token at each place is to be read, int [time, N]; 0 where there is none."""
         roles = tf.pad(tf.gather(self._roles, word_ids), [[1, 0]])
-        reading = negation.readings(tf.gather(roles, positions))
-        there = tf.cast(tf.not_equal(positions, 0), positions.dtype)
-        return positions + there * reading * tf.size(word_ids)
+        there = tf.cast(tf.not_equal(positions, 0), tf.int32)
+        return negation.readings(tf.gather(roles, positions)) * there
+
+    def _read(
+        self, vectors: tf.Tensor, positions: tf.Tensor, reading: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Gates of all tokens, and once more of those that a negation turns, as it turns them.
+
+        Returns:
+            Gates float32 [tokens and turned ones, gates]; int [time, N]: which of them stands
+            there, counted from 1; 0 after the end of a text.
+        """
+        gates = [self.gates(vectors)]
+        count = tf.shape(vectors)[0]
+        for kind, change in enumerate(self.negated_gates, 1):
+            places = tf.where(tf.equal(reading, kind))
+            tokens, which = tf.unique(tf.gather_nd(positions, places) - 1)
+            turned = tf.gather(gates[0], tokens) + change(tf.gather(vectors, tokens))
+            gates.append(turned)
+            which = tf.cast(which + count + 1, positions.dtype)
+            positions = tf.tensor_scatter_nd_update(positions, places, which)
+            count += tf.size(tokens)
+        return tf.concat(gates, axis=0), positions
 
     def embed(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Ids to vectors, float32 [tokens, features]."""
