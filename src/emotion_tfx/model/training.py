@@ -97,14 +97,14 @@ def train(
     initialise_embeddings(network, vocabulary)
 
     epochs = planned_epochs(dataset.drawn, hyperparameters)
-    total = epochs * dataset.drawn
-    batch_size = planned_batch_size(total, hyperparameters)
-    steps = math.ceil(total / batch_size)
-    misspeller = Misspeller(vocabulary, hyperparameters.misspelling, seed)
     priors = domain_priors(dataset)
     dataset, copied = deny(dataset, vocabulary, _DENIED_SHARE)
     denied = copied >= 0
     priors = priors[np.where(denied, copied, np.arange(len(dataset)))]
+    total = epochs * dataset.drawn
+    batch_size = planned_batch_size(total, hyperparameters)
+    steps = math.ceil(total / batch_size)
+    misspeller = Misspeller(vocabulary, hyperparameters.misspelling, seed)
     trainer = _Trainer(network, hyperparameters, steps, priors, denied, misspeller)
     history: list[dict[str, float]] = []
     best_score, best_weights, best_logits = -1.0, [], np.empty(0)
