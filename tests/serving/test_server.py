@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from emotion_tfx.cores import usable_cores
 from emotion_tfx.errors import UserError
 from emotion_tfx.serving import Server, ServerSettings, serve
 
@@ -156,16 +157,14 @@ def test_a_port_in_use_is_told_at_once_with_a_remedy(tmp_path: Path):
     [
         ("TF_ENABLE_ONEDNN_OPTS", None, "0"),
         ("TF_ENABLE_ONEDNN_OPTS", "1", "1"),
-        ("TF_NUM_INTRAOP_THREADS", None, str(max(1, len(os.sched_getaffinity(0)) - 1))),
+        ("TF_NUM_INTRAOP_THREADS", None, str(max(1, usable_cores() - 1))),
         ("TF_NUM_INTRAOP_THREADS", "7", "7"),
     ],
 )
 def test_tensorflow_is_set_up_for_small_models_unless_the_user_wants_it_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, given: str | None, then: str
 ):
-    monkeypatch.setenv(name, given or "")
-    if given is None:
-        monkeypatch.delenv(name)
+    monkeypatch.setattr(os, "environ", {name: given} if given else {})
     with pytest.raises(UserError):
         serve(ServerSettings(tmp_path, host="no such host"))
     assert os.environ[name] == then

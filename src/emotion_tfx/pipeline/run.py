@@ -19,6 +19,7 @@ from typing import Any
 from rich.console import Console
 
 from emotion_tfx.config import Paths, Settings
+from emotion_tfx.cores import training_threads
 from emotion_tfx.data import Corpus, Extra, prepare
 from emotion_tfx.errors import UserError
 from emotion_tfx.evaluation.gates import FILE as GATE
@@ -80,7 +81,7 @@ def run_pipeline(
     """
     paths = settings.paths(sample=corpus.is_sample)
     started = time.perf_counter()
-    with _quiet(paths.log), _explained(paths):
+    with _quiet(paths.log), _explained(paths), training_threads():
         report = prepare(corpus, paths.data, extras=extras, unseen=unseen, feedback=feedback)
         told = f", {report.feedback:,} of them feedback" if feedback else ""
         rows = f"{corpus.name}, {report.rows_written:,} rows{told}"

@@ -12,7 +12,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import uvicorn
 
+from ..cores import INTRAOP_THREADS, usable_cores
 from ..errors import UserError
 from .heavy import quick_turns
 from .http import HttpApi, asgi_app
@@ -227,7 +227,6 @@ def _set_up_tensorflow(workers: int) -> None:
     Args:
         workers: The processes that share the machine.
     """
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     defaults = {
         # Its warnings about refused inputs repeat them: a client's text is not for the log.
         "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -236,7 +235,7 @@ def _set_up_tensorflow(workers: int) -> None:
         "TF_ENABLE_ONEDNN_OPTS": "0",
         # One core of each process's share reads requests and writes replies. Two threads that
         # split the runs of a small network between them also cost half as much again as one.
-        "TF_NUM_INTRAOP_THREADS": str(max(1, cores // workers - 1)),
+        INTRAOP_THREADS: str(max(1, usable_cores() // workers - 1)),
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
