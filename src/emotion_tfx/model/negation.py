@@ -6,7 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from emotion_tfx.features import lexicon
-from emotion_tfx.features.vocabulary import FIRST_WORD_ID, Vocabulary
+from emotion_tfx.features.ids import FIRST_WORD_ID
+from emotion_tfx.features.vocabulary import Vocabulary
 
 #: A negation turns so many tokens after it, at most.
 REACH = 4

@@ -7,7 +7,7 @@ worker processes that it asks a pool for, by the protocol that Flink and Spark u
 from __future__ import annotations
 
 from threading import Thread, Timer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import grpc
 from apache_beam.options.pipeline_options import PortableOptions
@@ -92,7 +92,7 @@ class _WatchedWorker(ExternalWorkerHandler):
         def answer(request_id: str) -> beam_fn_api_pb2.InstructionResponse:
             return beam_fn_api_pb2.InstructionResponse(instruction_id=request_id, error=reason)
 
-        def push(request: Any) -> ControlFuture | None:  # noqa: ANN401
+        def push(request: beam_fn_api_pb2.InstructionRequest | Sentinel) -> ControlFuture | None:
             if request is Sentinel.sentinel:  # Nothing is asked: the connection is to be closed.
                 return self._push(request)
             return ControlFuture(request.instruction_id, answer(request.instruction_id))

@@ -84,8 +84,8 @@ def bounded_protocol(limits: Limits, metrics: ServingMetrics) -> type[HttpToolsP
         _sweep: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            gathering: Any = _Gathering(transport, self.loop)
-            super().connection_made(gathering)
+            self._gathering = _Gathering(transport, self.loop)
+            super().connection_made(self._gathering)  # type: ignore[arg-type]
             if len(self.connections) > limits.max_connections:
                 metrics.refused.add("503")
                 transport.write(_BUSY)
@@ -121,8 +121,7 @@ def bounded_protocol(limits: Limits, metrics: ServingMetrics) -> type[HttpToolsP
             super().on_message_complete()
 
         def on_response_complete(self) -> None:
-            gathering: Any = self.transport
-            gathering.flush()
+            self._gathering.flush()
             super().on_response_complete()
 
         def _schedule(self) -> None:
