@@ -10,6 +10,7 @@ from emotion_tfx.features.preprocessing import STEM_IDS, SUBWORD_BUCKETS, SUBWOR
 from emotion_tfx.features.text import SUBWORDS
 from emotion_tfx.features.vocabulary import FIRST_WORD_ID, Vocabulary
 from emotion_tfx.model.dataset import Dataset, from_columns
+from emotion_tfx.model.hyperparameters import Hyperparameters
 
 
 def vocabulary_of(words: Sequence[str], stems: Sequence[str] | None = None) -> Vocabulary:
@@ -42,3 +43,16 @@ def dataset_of(
         np.array(weights if weights is not None else [1.0] * len(texts)),
         None if domains is None else np.array([name.encode() for name in domains]),
     )
+
+
+#: Enough to learn a handful of words in seconds.
+QUICK = Hyperparameters(
+    min_examples=0,
+    units=12,
+    dense_units=12,
+    subword_dimensions=4,
+    dropout=0.1,
+    learning_rate=1e-2,
+    batch_size=16,
+    epochs=5,
+)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,10 +11,9 @@ from emotion_tfx.labels import LABELS
 from emotion_tfx.model.calibration import Calibration, probabilities
 from emotion_tfx.model.dataset import Dataset
 from emotion_tfx.model.denial import deny
-from emotion_tfx.model.hyperparameters import Hyperparameters
 from emotion_tfx.model.training import predict_logits, train
 
-from .examples import dataset_of, vocabulary_of
+from .examples import QUICK, dataset_of, vocabulary_of
 
 WORDS = ["i", "am", "she", "was", "so", "not", "feel", "but", "the", "today"]
 WORDS += ["angry", "furious", "happy", "afraid"]
@@ -91,15 +92,7 @@ def test_what_is_denied_is_learned():
     names = {"angry": "anger", "happy": "joy", "afraid": "fear"}
     rows = [(f"{who} {word}", name) for word, name in names.items() for who in ("i", "she was")]
     dataset = prepared([*rows * 40, *[("not today", "sadness"), ("i was today", "sadness")] * 40])
-    settings = Hyperparameters(
-        units=12,
-        dense_units=12,
-        batch_size=16,
-        dropout=0.1,
-        learning_rate=1e-2,
-        epochs=4,
-        min_examples=0,
-    )
+    settings = replace(QUICK, subword_dimensions=32, epochs=4)
     trained = train(dataset, dataset, VOCABULARY, settings, seed=1)
     for word, name in names.items():
         texts = prepared([(f"i {word}", name), (f"i not {word}", name)])

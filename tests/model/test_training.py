@@ -21,22 +21,12 @@ from emotion_tfx.model.training import (
     train,
 )
 
-from .examples import dataset_of, vocabulary_of
+from .examples import QUICK, dataset_of, vocabulary_of
 
 #: One word for each label, among others that say nothing.
 TELLING = ("sad", "happy", "love", "angry", "afraid", "surprised")
 FILLERS = ("i", "feel", "so", "today", "here", "again")
 VOCABULARY = vocabulary_of([*TELLING, *FILLERS])
-HYPERPARAMETERS = Hyperparameters(
-    min_examples=0,
-    units=12,
-    dense_units=12,
-    subword_dimensions=4,
-    dropout=0.1,
-    learning_rate=1e-2,
-    batch_size=16,
-    epochs=5,
-)
 
 
 def texts(count: int, seed: int) -> tuple[list[str], list[int]]:
@@ -87,7 +77,7 @@ def told() -> Told:
 
 @pytest.fixture(scope="module")
 def trained(examples: Dataset, validation: Dataset, told: Told) -> TrainedNetwork:
-    return train(examples, validation, VOCABULARY, HYPERPARAMETERS, seed=4, progress=told)
+    return train(examples, validation, VOCABULARY, QUICK, seed=4, progress=told)
 
 
 def test_it_learns_a_small_problem(trained: TrainedNetwork, examples: Dataset, validation: Dataset):
@@ -107,8 +97,8 @@ def test_each_epoch_is_recorded(trained: TrainedNetwork):
 def test_the_learning_rate_falls_to_nearly_nothing(trained: TrainedNetwork):
     rates = [each["learning_rate"] for each in trained.history]
     assert rates == sorted(rates, reverse=True)
-    assert rates[0] < HYPERPARAMETERS.learning_rate
-    assert rates[-1] <= 0.011 * HYPERPARAMETERS.learning_rate
+    assert rates[0] < QUICK.learning_rate
+    assert rates[-1] <= 0.011 * QUICK.learning_rate
 
 
 def test_the_network_has_the_weights_of_its_best_epoch(
@@ -127,19 +117,19 @@ def test_the_network_has_the_weights_of_its_best_epoch(
 def test_progress_is_told_after_each_step_up_to_the_total(
     trained: TrainedNetwork, told: Told, examples: Dataset
 ):
-    total = HYPERPARAMETERS.epochs * len(examples)
+    total = QUICK.epochs * len(examples)
     seen = [each for each, _ in told.calls]
     batches = np.diff([0, *seen])
     assert {each for _, each in told.calls} == {total}
     assert seen[-1] == total
     assert batches.min() > 0
-    assert batches.max() == planned_batch_size(total, HYPERPARAMETERS)
+    assert batches.max() == planned_batch_size(total, QUICK)
 
 
 def test_the_same_seed_gives_the_same_weights(
     trained: TrainedNetwork, examples: Dataset, validation: Dataset
 ):
-    again = train(examples, validation, VOCABULARY, HYPERPARAMETERS, seed=4)
+    again = train(examples, validation, VOCABULARY, QUICK, seed=4)
     weights, repeated = trained.network.get_weights(), again.network.get_weights()
     for one, other in zip(weights, repeated, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
@@ -150,7 +140,7 @@ def test_texts_without_weight_teach_nothing(examples: Dataset, validation: Datas
     rows, labels = texts(400, seed=0)
     wrong = [(label + 1) % len(LABELS) for label in labels]
     mixed = dataset_of(VOCABULARY, rows * 2, labels + wrong, [1.0] * 400 + [0.0] * 400)
-    assert accuracy(train(mixed, validation, VOCABULARY, HYPERPARAMETERS), validation) > 0.95
+    assert accuracy(train(mixed, validation, VOCABULARY, QUICK), validation) > 0.95
 
 
 def test_what_a_domain_says_how_often_is_kept_apart_from_what_its_texts_say():
@@ -180,7 +170,7 @@ def test_the_balance_of_another_domain_is_not_learned(validation: Dataset):
     mostly_first = np.where(generator.random(300) < 0.8, 0, generator.integers(0, 6, 300)).tolist()
     domains = ["main"] * 300 + ["other"] * 300
     mixed = dataset_of(VOCABULARY, rows + silent, labels + mostly_first, domains=domains)
-    trained = train(mixed, validation, VOCABULARY, HYPERPARAMETERS)
+    trained = train(mixed, validation, VOCABULARY, QUICK)
     logits = predict_logits(trained.network, dataset_of(VOCABULARY, silent))
     assert probabilities(logits, Calibration())[:, 0].mean() < 0.4  # about 0.8 as they stand
 
