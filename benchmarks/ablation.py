@@ -137,6 +137,7 @@ def variants(others: Sequence[str], *, more: bool) -> list[Variant]:
             glove=False,
             values=random,
         ),
+        Variant("cells", "no gate reads the states", cell="stateless"),
         Variant("cells", "LSTM", cell="LSTM"),
         Variant("cells", "GRU", cell="GRU"),
         Variant("cells", "none: attention and pooling over words", cell="none"),
@@ -156,7 +157,8 @@ def network_of(cell: str) -> type[EmotionNetwork]:
     """The network with another recurrent layer, all else being equal.
 
     Args:
-        cell: ``ours``; ``blind``, the same that reads a negated token as any other; ``LSTM`` or
+        cell: ``ours``; ``blind``, the same that reads a negated token as any other;
+            ``stateless``, the same with an output gate that reads the token alone; ``LSTM`` or
             ``GRU``, Keras's own; ``none``, which attends to the tokens themselves.
     """
     import keras
@@ -173,6 +175,16 @@ def network_of(cell: str) -> type[EmotionNetwork]:
         ) -> None:
             super().__init__(hyperparameters, vocabulary, features)
             self._roles = np.zeros_like(self._roles)
+
+    class Stateless(EmotionNetwork):
+        def __init__(
+            self,
+            hyperparameters: Hyperparameters,
+            vocabulary: Vocabulary,
+            features: tuple[str, ...],
+        ) -> None:
+            super().__init__(hyperparameters, vocabulary, features)
+            self.narrow.trainable = self.widen.trainable = False  # Which starts from zeros.
 
     class WithLayer(EmotionNetwork):
         def __init__(
@@ -200,7 +212,8 @@ def network_of(cell: str) -> type[EmotionNetwork]:
                 states = self.recurrent(states, mask=present, training=training)
             return self._classify(tf.transpose(states, [1, 0, 2]), tf.transpose(present), training)
 
-    return {"ours": EmotionNetwork, "blind": Blind}.get(cell, WithLayer)
+    kinds = {"ours": EmotionNetwork, "blind": Blind, "stateless": Stateless}
+    return kinds.get(cell, WithLayer)
 
 
 @dataclass(frozen=True)

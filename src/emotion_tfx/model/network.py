@@ -28,7 +28,9 @@ class EmotionNetwork(keras.Model):
     The recurrent layer is a gated one whose gates read the token alone, not the state before it:
     ``h[t] = f[t] * h[t-1] + (1 - f[t]) * tanh(c[t])``, its output ``o[t] * h[t]``. So embedding and
     gates, nearly all of the work, are computed once for each distinct token of a batch, and what
-    is left for each step is one product and one sum.
+    is left for each step is one product and one sum. The output gate alone also reads the states of
+    both directions, through a narrow layer: what stands before a "but" can be closed by what
+    follows it.
 
     Reading tokens alone, the gates could not tell ``happy`` from ``not happy``. So they have two
     further readings of each token for where it stands under a negation: for after a form of "feel",
@@ -69,6 +71,10 @@ class EmotionNetwork(keras.Model):
             keras.layers.Dense(_GATES * 2 * hyperparameters.units, kernel_initializer="zeros")
             for _ in range(negation.READINGS - 1)
         ]
+        self.narrow = keras.layers.Dense(_NARROW, use_bias=False)
+        self.widen = keras.layers.Dense(
+            2 * hyperparameters.units, use_bias=False, kernel_initializer="zeros"
+        )
         self._roles = negation.roles(vocabulary)
         self.attention = keras.layers.Dense(1, use_bias=False)
         self.output_dropout = keras.layers.Dropout(hyperparameters.dropout)
@@ -151,7 +157,7 @@ class EmotionNetwork(keras.Model):
         # a text's own last token.
         keep, new, output = (
             tf.pad(each, [[1, 0], [0, 0]])
-            for each in (keep, (1.0 - keep) * tf.tanh(candidate), tf.sigmoid(output))
+            for each in (keep, (1.0 - keep) * tf.tanh(candidate), output)
         )
         if training:
             halves = zip(tf.split(keep, 2, axis=-1), tf.split(new, 2, axis=-1), strict=True)
@@ -166,7 +172,9 @@ class EmotionNetwork(keras.Model):
                 *(_second_half_reversed(tf.gather(each, positions)) for each in (keep, new))
             )
             states = [_second_half_reversed(both)]
-        return tf.concat(states, axis=-1) * tf.gather(output, positions)
+        joined = tf.concat(states, axis=-1)
+        opened = tf.gather(output, positions) + self.widen(self.narrow(joined))
+        return joined * tf.sigmoid(opened)
 
     def _classify(self, states: tf.Tensor, mask: tf.Tensor, training: bool) -> tf.Tensor:
         excluded = tf.where(mask, 0.0, -1e9)
@@ -181,6 +189,8 @@ class EmotionNetwork(keras.Model):
 
 
 _GATES = 3
+#: Width at which the output gate reads the states: wide enough to help, and nearly free.
+_NARROW = 16
 
 
 def _remembering(shape: tuple[int, ...], dtype: str) -> tf.Tensor:
