@@ -12,8 +12,8 @@ from .examples import vocabulary_of
 
 VOCABULARY = vocabulary_of(
     [
-        *["i", "am", "happy", "really", "and", "sad"],
-        *[*lexicon.NEGATIONS, *lexicon.SCOPE_ENDS, *lexicon.FEELING],
+        *["i", "am", "happy", "really", "and", "sad", "been", "have"],
+        *[*lexicon.NEGATIONS, *lexicon.SCOPE_ENDS, *lexicon.FEELING, *lexicon.COMPARISONS],
     ]
 )
 
@@ -43,6 +43,10 @@ def marked(*texts: str) -> list[str]:
         ("not i am really happy and sad", "not I AM REALLY HAPPY and sad"),  # four words at most
         ("i am happy not", "i am happy not"),
         ("never not happy", "never NOT HAPPY"),
+        ("i am never happier", "i am never HAPPIER"),
+        ("i have never been happier and happy", "i have never BEEN happier and happy"),
+        ("never been more sad", "never BEEN more sad"),
+        ("no more sad", "no MORE SAD"),
     ],
 )
 def test_a_negation_turns_what_follows_up_to_the_end_of_the_clause(text: str, expected: str):

@@ -92,6 +92,48 @@ SCOPE_ENDS: tuple[str, ...] = (
     "because",
 )
 
+#: Under a negation these add instead of taking away: "i have never been happier".
+COMPARISONS: tuple[str, ...] = (
+    "more",
+    "angrier",
+    "better",
+    "bigger",
+    "closer",
+    "colder",
+    "crazier",
+    "cruder",
+    "cuter",
+    "deeper",
+    "funnier",
+    "gladder",
+    "greater",
+    "grumpier",
+    "guiltier",
+    "happier",
+    "harder",
+    "kinder",
+    "lonelier",
+    "lovelier",
+    "luckier",
+    "madder",
+    "meaner",
+    "nicer",
+    "prouder",
+    "ruder",
+    "sadder",
+    "scarier",
+    "sillier",
+    "sorrier",
+    "stranger",
+    "stronger",
+    "stupider",
+    "sweeter",
+    "uglier",
+    "warmer",
+    "weirder",
+    "worse",
+)
+
 #: HTML entities and tags, as (RE2 pattern, rewrite), tried in order on lower-case text.
 MARKUP_RULES: tuple[tuple[str, str], ...] = (
     (r"&lt;", "<"),

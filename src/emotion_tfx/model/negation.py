@@ -12,7 +12,7 @@ from emotion_tfx.features.vocabulary import Vocabulary
 #: A negation turns so many tokens after it, at most.
 REACH = 4
 
-_NEGATION, _END, _FEELING = 1, 2, 3
+_NEGATION, _END, _FEELING, _COMPARISON = 1, 2, 3, 4
 #: How a token is read: as it is, turned by a negation, or turned after a form of "feel".
 READINGS = 3
 
@@ -21,11 +21,12 @@ def roles(vocabulary: Vocabulary) -> np.ndarray:
     """What each word id does to those after it.
 
     Returns:
-        int32 [ids]: 1 for a negation, 2 for what ends its reach, 3 for a form of "feel", 0 for all
-        others.
+        int32 [ids]: 1 for a negation, 2 for what ends its reach, 3 for a form of "feel", 4 for a
+        comparison, 0 for all others.
     """
     role = dict.fromkeys(lexicon.NEGATIONS, _NEGATION) | dict.fromkeys(lexicon.SCOPE_ENDS, _END)
     role |= dict.fromkeys(lexicon.FEELING, _FEELING)
+    role |= dict.fromkeys(lexicon.COMPARISONS, _COMPARISON)
     return np.array(
         [0] * FIRST_WORD_ID + [role.get(word, 0) for word in vocabulary.words], np.int32
     )
@@ -51,6 +52,9 @@ def readings(roles: tf.Tensor) -> tf.Tensor:
 def negated(roles: tf.Tensor) -> tf.Tensor:
     """Marks the tokens that a negation turns.
 
+    "I could not be happier" takes nothing away from happiness: a comparison ends the reach, unless
+    the negation stands right before it, as in "no more tears".
+
     Source: Das, Chen, Yahoo! for Amazon: Extracting Market Sentiment from Stock Message Boards,
     2001; here the reach is limited, for texts without punctuation.
 
@@ -61,7 +65,8 @@ def negated(roles: tf.Tensor) -> tf.Tensor:
         bool [time, N].
     """
     turning = tf.equal(roles, _NEGATION)
-    open_ = tf.not_equal(roles, _END)
+    compared = tf.equal(roles, _COMPARISON) & ~_later(turning)
+    open_ = tf.not_equal(roles, _END) & ~compared
     reached = tf.zeros_like(turning)
     for _ in range(REACH):
         reached = _later(reached | turning) & open_
