@@ -92,46 +92,37 @@ SCOPE_ENDS: tuple[str, ...] = (
     "because",
 )
 
+#: Words for how somebody is or feels that can be compared.
+_GRADABLE: tuple[str, ...] = (
+    *("angry", "brave", "calm", "clumsy", "cold", "cosy", "crazy", "creepy", "cruel", "cute"),
+    *("dear", "deep", "dull", "dumb", "empty", "fond", "funny", "glad", "gloomy"),
+    *("grumpy", "guilty", "happy", "hard", "hungry", "jolly", "kind", "lonely", "lovely", "lucky"),
+    *("mad", "mean", "merry", "moody", "nice", "odd", "poor", "proud", "rude", "sad", "scary"),
+    *("shy", "sick", "silly", "sorry", "strong", "stupid", "sweet", "tense", "ugly", "warm"),
+    *("weak", "weird", "wild"),
+)
+
+
+def _graded(word: str, ending: str) -> str:
+    """The word with "er" or "est"."""
+    if word.endswith("y"):
+        return f"{word[:-1]}i{ending}"
+    if word.endswith("ad"):
+        return f"{word}d{ending}"
+    return word.removesuffix("e") + ending
+
+
+#: What each comparative and superlative compares.
+GRADED: dict[str, str] = {
+    _graded(word, ending): word for ending in ("er", "est") for word in _GRADABLE
+}
+
 #: Under a negation these add instead of taking away: "i have never been happier".
 COMPARISONS: tuple[str, ...] = (
     "more",
-    "angrier",
     "better",
-    "bigger",
-    "closer",
-    "colder",
-    "crazier",
-    "cruder",
-    "cuter",
-    "deeper",
-    "funnier",
-    "gladder",
-    "greater",
-    "grumpier",
-    "guiltier",
-    "happier",
-    "harder",
-    "kinder",
-    "lonelier",
-    "lovelier",
-    "luckier",
-    "madder",
-    "meaner",
-    "nicer",
-    "prouder",
-    "ruder",
-    "sadder",
-    "scarier",
-    "sillier",
-    "sorrier",
-    "stranger",
-    "stronger",
-    "stupider",
-    "sweeter",
-    "uglier",
-    "warmer",
-    "weirder",
     "worse",
+    *(word for word in GRADED if word.endswith("er")),
 )
 
 #: HTML entities and tags, as (RE2 pattern, rewrite), tried in order on lower-case text.

@@ -76,6 +76,7 @@ def vocabulary_lines(
     """
     words = dict.fromkeys(lexicon.STOP_WORDS if stop_words else ())
     words.update(dict.fromkeys((*lexicon.NEGATIONS, *lexicon.SCOPE_ENDS, *lexicon.EMOJI_WORDS)))
+    words.update(dict.fromkeys((*lexicon.COMPARISONS, *lexicon.GRADED)))
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     frequent = [word for word, count in ranked if count >= options.min_count]
     words.update(dict.fromkeys(frequent[: options.max_words]))
@@ -86,15 +87,18 @@ def vocabulary_lines(
 
 
 def stem_words(words: Iterable[str]) -> Iterator[str]:
-    """Stems with Porter's algorithm; an emoji has the stem of the word that stands in for it.
+    """Stems with Porter's algorithm, which leaves "sadder" as it is: that has the stem of "sad".
+
+    An emoji has the stem of the word that stands in for it.
 
     Source: M. F. Porter, An algorithm for suffix stripping, Program 14(3), 1980.
     """
     import snowballstemmer
 
     stemmer = snowballstemmer.stemmer("porter")
+    plain = lexicon.EMOJI_WORDS | lexicon.GRADED
     for word in words:
-        yield stemmer.stemWord(lexicon.EMOJI_WORDS.get(word, word))
+        yield stemmer.stemWord(plain.get(word, word))
 
 
 class BuildVocabulary(PTransformAnalyzer):
