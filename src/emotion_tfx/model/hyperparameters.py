@@ -52,9 +52,9 @@ class Hyperparameters:
     weight_decay: _Share = 1e-3
     label_smoothing: _Share = 0.0
     batch_size: _Count = 512
-    epochs: _Count = 10
+    epochs: _Count = 20
     min_examples: _Count = 40_000
-    max_examples: _Count = 1_200_000
+    max_examples: _Count = 4_000_000
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Hyperparameters:

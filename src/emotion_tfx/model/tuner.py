@@ -32,7 +32,7 @@ def search_space() -> keras_tuner.HyperParameters:
     space.Float("weight_decay", 1e-4, 1e-2, sampling="log", default=default.weight_decay)
     space.Float("label_smoothing", 0.0, 0.1, step=0.05, default=default.label_smoothing)
     space.Choice("batch_size", [128, 256, 512, 1024], default=default.batch_size)
-    space.Int("epochs", 6, 14, step=2, default=default.epochs)
+    space.Int("epochs", 10, 30, step=5, default=default.epochs)
     return space
 
 
