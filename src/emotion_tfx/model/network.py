@@ -189,7 +189,7 @@ class EmotionNetwork(keras.Model):
 
 
 _GATES = 3
-#: Width at which the output gate reads the states: wide enough to help, and nearly free.
+#: Width at which the output gate reads the states; full width trains no better.
 _NARROW = 16
 
 
