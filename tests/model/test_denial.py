@@ -87,14 +87,29 @@ def test_without_a_share_or_a_not_nothing_is_denied():
     assert deny(dataset, VOCABULARY, 0.5)[0] is dataset
 
 
+NAMES = {"angry": "anger", "happy": "joy", "afraid": "fear"}
+#: Each emotion with its word, and "not" without any of them.
+SHOWN = [(f"{who} {word}", name) for word, name in NAMES.items() for who in ("i", "she was")]
+SHOWN = [*SHOWN * 40, *[("not today", "sadness"), ("i was today", "sadness")] * 40]
+
+
+def test_training_is_planned_for_the_copies_too():
+    dataset = prepared(SHOWN)
+    told: list[tuple[int, int]] = []
+    train(
+        dataset, dataset, VOCABULARY, replace(QUICK, epochs=2), progress=lambda *of: told.append(of)
+    )
+    totals = {total for _, total in told}
+    assert totals == {2 * deny(dataset, VOCABULARY, 0.05)[0].drawn}
+    assert min(totals) > 2 * len(dataset)
+
+
 def test_what_is_denied_is_learned():
     """Though no text that is learned from shows a plain denial."""
-    names = {"angry": "anger", "happy": "joy", "afraid": "fear"}
-    rows = [(f"{who} {word}", name) for word, name in names.items() for who in ("i", "she was")]
-    dataset = prepared([*rows * 40, *[("not today", "sadness"), ("i was today", "sadness")] * 40])
+    dataset = prepared(SHOWN)
     settings = replace(QUICK, subword_dimensions=32, epochs=4)
     trained = train(dataset, dataset, VOCABULARY, settings, seed=1)
-    for word, name in names.items():
+    for word, name in NAMES.items():
         texts = prepared([(f"i {word}", name), (f"i not {word}", name)])
         shares = probabilities(predict_logits(trained.network, texts), Calibration())
         plain, denied = shares[:, LABELS.index(name)]

@@ -77,6 +77,13 @@ class TestLogits:
         together = network(inputs_of(*TEXTS)).numpy()[TEXTS.index(text)]
         np.testing.assert_allclose(network(inputs_of(text))[0], together, rtol=0, atol=1e-6)
 
+    def test_the_output_gate_reads_the_states(self):
+        network = network_of()
+        inputs = inputs_of("happy and sad")
+        before = network(inputs).numpy()
+        network.widen.set_weights([np.zeros_like(each) for each in network.widen.get_weights()])
+        assert np.abs(network(inputs).numpy() - before).max() > 1e-3
+
     def test_a_text_without_words_has_finite_ones(self, network: EmotionNetwork):
         logits = network(inputs_of("")).numpy()
         assert np.isfinite(logits).all()
