@@ -166,7 +166,7 @@ def network_of(cell: str) -> type[EmotionNetwork]:
 
     from emotion_tfx.model.network import POSITIONS, EmotionNetwork
 
-    class Blind(EmotionNetwork):
+    class Changed(EmotionNetwork):
         def __init__(
             self,
             hyperparameters: Hyperparameters,
@@ -174,32 +174,25 @@ def network_of(cell: str) -> type[EmotionNetwork]:
             features: tuple[str, ...],
         ) -> None:
             super().__init__(hyperparameters, vocabulary, features)
+            self.change(hyperparameters.units)
+
+        def change(self, units: int) -> None:
+            raise NotImplementedError
+
+    class Blind(Changed):
+        def change(self, units: int) -> None:
             self._roles = np.zeros_like(self._roles)
 
-    class Stateless(EmotionNetwork):
-        def __init__(
-            self,
-            hyperparameters: Hyperparameters,
-            vocabulary: Vocabulary,
-            features: tuple[str, ...],
-        ) -> None:
-            super().__init__(hyperparameters, vocabulary, features)
+    class Stateless(Changed):
+        def change(self, units: int) -> None:
             self.narrow.trainable = self.widen.trainable = False  # Which starts from zeros.
 
-    class WithLayer(EmotionNetwork):
-        def __init__(
-            self,
-            hyperparameters: Hyperparameters,
-            vocabulary: Vocabulary,
-            features: tuple[str, ...],
-        ) -> None:
-            super().__init__(hyperparameters, vocabulary, features)
+    class WithLayer(Changed):
+        def change(self, units: int) -> None:
             self.recurrent = None
             if cell != "none":
                 layer = keras.layers.LSTM if cell == "LSTM" else keras.layers.GRU
-                self.recurrent = keras.layers.Bidirectional(
-                    layer(hyperparameters.units, return_sequences=True)
-                )
+                self.recurrent = keras.layers.Bidirectional(layer(units, return_sequences=True))
 
         def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
             positions = tf.transpose(inputs[POSITIONS])
