@@ -85,6 +85,7 @@ def bounded_protocol(limits: Limits, metrics: ServingMetrics) -> type[HttpToolsP
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             self._gathering = _Gathering(transport, self.loop)
+            # No Transport by class: that would hide from it what it passes on.
             super().connection_made(self._gathering)  # type: ignore[arg-type]
             if len(self.connections) > limits.max_connections:
                 metrics.refused.add("503")
