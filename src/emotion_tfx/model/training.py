@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from emotion_tfx.features.vocabulary import Vocabulary
 from emotion_tfx.labels import LABELS
+from emotion_tfx.memory import keep_freed_memory
 from emotion_tfx.model.calibration import Calibration, calibrate
 from emotion_tfx.model.dataset import Dataset
 from emotion_tfx.model.denial import deny
@@ -91,6 +92,7 @@ def train(
         progress: Told after each step.
         kind: The network's class, for comparisons with others.
     """
+    keep_freed_memory()
     keras.utils.set_random_seed(seed)
     generator = np.random.default_rng(seed)
     network, averaged = (_build(kind, dataset, vocabulary, hyperparameters) for _ in range(2))
