@@ -16,7 +16,7 @@ def keep_freed_memory() -> bool:
     """Keeps up to 256 MiB that this process frees, instead of returning it to the kernel.
 
     A training step frees arrays of some megabytes that the next one needs again. glibc gives many
-    of them back, and the kernel has to clear every page anew: about a tenth of a step.
+    of them back, and the kernel has to clear every page anew: some 8 % of a step.
 
     Returns:
         Whether the C library is one that can be told so (glibc); others are left as they are.
