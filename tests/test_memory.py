@@ -12,18 +12,18 @@ import resource
 import numpy as np
 from emotion_tfx.memory import keep_freed_memory
 
-def faults_of_a_step():
+def faults_of_a_step(mebibytes):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(10):  # as a step does: several arrays at once, all freed at its end
-        arrays = [np.ones(2**20, np.float32) for _ in range(10)]
+        arrays = [np.ones(mebibytes * 2**18, np.float32) for _ in range(10)]
         del arrays
     return (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 10
 
-faults_of_a_step()
-before = faults_of_a_step()
+faults_of_a_step(4)
+before = faults_of_a_step(4)
 told = keep_freed_memory()
-faults_of_a_step()
-print(int(told), before, faults_of_a_step())
+faults_of_a_step(16)  # longer texts make larger arrays
+print(int(told), before, faults_of_a_step(16))
 """
 
 
